@@ -1,0 +1,273 @@
+"""The command ``carbon-suite``. Thin: reads arguments, calls what does the work, prints what came.
+
+Exit status: 0 done, 1 some runs failed (the others are kept), 2 the input cannot be used, 130 interrupted.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from suite import __version__
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+GRID = click.option("--grid", metavar="ZONE", help="Country (ISO 3166, three letters) for kg CO2e; default: the frozen reference.")
+PUE = click.option("--pue", type=float, help="Power usage effectiveness of the site for kg CO2e; default: the frozen reference.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="carbon-suite")
+def cli() -> None:
+    """Which way of searching for a good model costs the least carbon?
+
+    \b
+    carbon-suite demo                                   a small board, trained for real
+    carbon-suite run --task '*' --strategy 'random' --strategy tpe --seeds 0-4 --out board
+    carbon-suite rank board
+    """
+
+
+def _epilog(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@cli.command("list", epilog=_epilog("carbon-suite list", "carbon-suite list strategies", "carbon-suite list tasks --json"))
+@click.argument("kind", type=click.Choice(["tasks", "strategies", "meters"]), required=False)
+@JSON
+def list_(kind: str | None, as_json: bool) -> None:
+    """What the catalogue holds: tasks, strategies, meters."""
+    from suite import listing
+
+    kinds = [kind] if kind else ["tasks", "strategies", "meters"]
+    records = {name: listing.KINDS[name]() for name in kinds}
+    if as_json:
+        _print_json(records[kind] if kind else records)
+    else:
+        for name in kinds:
+            listing.show(name, records[name])
+
+
+@cli.command(epilog=_epilog("carbon-suite describe supervised/mnist1d", "carbon-suite describe tpe --json"))
+@click.argument("name")
+@JSON
+def describe(name: str, as_json: bool) -> None:
+    """All about one task (its space, fidelity, metrics, constants), strategy or meter."""
+    from suite import listing
+
+    kind, record = listing.describe(name)
+    if as_json:
+        _print_json(record)
+    else:
+        listing.show_one(kind, record)
+
+
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that fix a board's settings."""
+    options = [
+        click.option("--jobs", default=1, show_default=True, help="Runs side by side. Ranked runs are best made one at a time."),
+        click.option("--workers", default=1, show_default=True, help="Trials side by side within a run."),
+        click.option("--device", default="cpu", show_default=True, help="Where trainings run: cpu, cuda, cuda:1."),
+        click.option("--meter", "meters", multiple=True, metavar="NAME", help="Meter to use, one a component. [default: cpu-time]"),
+        click.option("--watts-per-core", type=float, help="Declared power that one busy core adds. [default: 10]"),
+        click.option("--idle-watts", type=float, help="Declared power of the machine at rest. [default: 1 a core]"),
+        click.option("--no-crosscheck", is_flag=True, help="Leave codecarbon's reading beside ours out."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command(
+    epilog=_epilog(
+        "carbon-suite run --task 'few_shot/*' --strategy random --strategy tpe --seeds 0-4 --out board",
+        "carbon-suite run --task supervised/mnist1d --strategy ./mine.py:Mine --seeds 0,1 --budget 5 --out try",
+    )
+)
+@click.option("--task", "tasks", multiple=True, required=True, metavar="GLOB", help="Tasks by name; may be repeated.")
+@click.option("--strategy", "strategies", multiple=True, required=True, metavar="GLOB", help="Strategies by name, or FILE.py:CLASS.")
+@click.option("--seeds", default="0-9", show_default=True, metavar="LIST", help="Seeds of the runs: 0-4, or 0,2,5.")
+@click.option("--budget", default=40.0, show_default=True, help="Carbon budget of a run, in random trainings of its task.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The board's directory; gone on with if it exists.")
+@_run_options
+@JSON
+def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, as_json: bool, **options: Any) -> None:
+    """Search tasks with strategies, metered. Run again, it goes on where it was stopped."""
+    from suite import catalog
+    from suite.runs.board import Board, find_logs
+
+    settings, numbers = _settings(**options), _seeds(seeds)
+    chosen_tasks = catalog.select(catalog.TASKS, tasks)
+    chosen_strategies = catalog.select(catalog.STRATEGIES, strategies)
+    summary = _make(Board(out, settings), chosen_tasks, chosen_strategies, numbers)
+    if as_json:
+        _print_json({**summary, "logs": [str(path) for path in find_logs([out])]})
+    else:
+        _say(summary, out)
+    if summary["failed"]:
+        sys.exit(1)
+
+
+@cli.command(epilog=_epilog("carbon-suite rank board", "carbon-suite rank board --grid FRA --pue 1.2", "carbon-suite rank board --format latex"))
+@click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
+@GRID
+@PUE
+@click.option("--format", "style", default="table", show_default=True, type=click.Choice(["table", "md", "csv", "latex", "json"]))
+def rank(directories: Sequence[Path], grid: str | None, pue: float | None, style: str) -> None:
+    """Rank strategies by performance per kg of CO2e, from trial logs alone."""
+    from suite.report.tables import write
+
+    board, _, place, factor = _score(directories, grid, pue)
+    click.echo(write(board, place, factor, style), nl=False)
+
+
+@cli.command(epilog=_epilog("carbon-suite report board --out report"))
+@click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the page, pictures and tables go.")
+@GRID
+@PUE
+def report(directories: Sequence[Path], out: Path, grid: str | None, pue: float | None) -> None:
+    """One HTML page with tables and plots; the same as PNG, PDF, SVG, CSV, Markdown, LaTeX and JSON files."""
+    from suite.report.site import write_report
+
+    board, logs, place, factor = _score(directories, grid, pue)
+    write_report(board, place, factor, out, logs)
+    click.echo(f"wrote {out / 'report.html'}")
+
+
+@cli.command(epilog=_epilog("carbon-suite demo", "carbon-suite demo --out first-board"))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, metavar="DIR")
+def demo(out: Path) -> None:
+    """A small board, trained for real in about two minutes: three tasks, three strategies, two seeds."""
+    from suite import demonstration
+
+    summary = _make(demonstration.board(out), demonstration.TASKS, demonstration.STRATEGIES, demonstration.SEEDS)
+    from suite.report.site import write_report
+    from suite.report.tables import write
+
+    board, logs, place, factor = _score([out], None, None)
+    click.echo(write(board, place, factor, "table"))
+    write_report(board, place, factor, out / "report", logs)
+    _say(summary, out)
+    click.echo(f"Page, plots and tables: {out / 'report' / 'report.html'}")
+    if summary["failed"]:
+        sys.exit(1)
+
+
+@cli.command(epilog=_epilog("carbon-suite constants few_shot/sinusoid --out calibration --jobs 2"))
+@click.argument("patterns", nargs=-1, required=True, metavar="TASK...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the trainings are logged; gone on with if it exists.")
+@click.option("--seeds", default=20, show_default=True, help="Trainings of the default, and of the best configuration found.")
+@click.option("--configurations", default=64, show_default=True, help="Sobol configurations, for the mean cost of a training.")
+@click.option("--campaign", default=64, show_default=True, help="Trials of the search (tpe) for the best configuration.")
+@click.option("--frozen", is_flag=True, help="Not provisional: scores rest on these until the task's next version.")
+@_run_options
+def constants(patterns: Sequence[str], out: Path, seeds: int, configurations: int, campaign: int, frozen: bool, **options: Any) -> None:
+    """Measure a task's constants (anchors, v0, m_t, kappa) and write them to the card beside its module."""
+    from suite import catalog
+    from suite.constants import Campaign
+
+    settings = _settings(budget=40.0, **options)
+    for name in catalog.select(catalog.TASKS, patterns):
+        measuring = Campaign(name, out, settings, seeds, configurations, campaign)
+        with _progress(name, measuring.runs) as progress:
+            card = measuring.measure(progress, provisional=not frozen)
+        click.echo(f"wrote {card}")
+
+
+def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+    """Calibrate and run. What was made and what it took."""
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
+    from suite.energy.ledger import JOULES_PER_KWH
+
+    with _progress("calibration", len(tasks) * board.settings.default_trainings) as progress:
+        results, microjoules = board.calibrate(tasks, progress), progress.microjoules
+    if all(result.ok for result in results):
+        with _progress("board", len(tasks) * len(strategies) * len(seeds)) as progress:
+            results = board.run(tasks, strategies, seeds, progress)
+            microjoules += progress.microjoules
+    kwh = microjoules / 1e6 / JOULES_PER_KWH
+    failed = [{"run": result.job.name, "status": result.status, "message": result.message} for result in results if not result.ok]
+    return {
+        "runs": len(results),
+        "failed": failed,
+        "kwh": kwh,
+        "kg_co2e": kg_co2e(kwh, REFERENCE, REFERENCE_PUE),
+        "tier": "estimated",
+    }
+
+
+def _say(summary: dict[str, Any], out: Path) -> None:
+    for failure in summary["failed"]:
+        click.echo(f"failed: {failure['run']}: {failure['message']}", err=True)
+    click.echo(
+        f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} runs ended. This command spent "
+        f"{summary['kwh'] * 1000:.3g} Wh, {summary['kg_co2e']:.3g} kg CO2e ({summary['tier']}: right within a factor of 3)."
+    )
+    if not summary["failed"]:
+        click.echo(f"Rank them with: carbon-suite rank {out}")
+
+
+def _score(directories: Sequence[Path], grid: str | None, pue: float | None) -> tuple[Any, Any, Any, float]:
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
+    from suite.energy.carbon import grid as find_grid
+    from suite.runs.board import find_logs
+    from suite.runs.log import read_log
+    from suite.score.board import score
+
+    place = find_grid(grid) if grid else REFERENCE
+    logs = [read_log(path) for path in find_logs(directories)]
+    return score(logs), logs, place, REFERENCE_PUE if pue is None else pue
+
+
+def _settings(meters: Sequence[str], no_crosscheck: bool, **given: Any) -> Any:
+    from suite import catalog
+    from suite.runs.board import Settings
+
+    chosen = {"meters": tuple(catalog.select(catalog.METERS, meters))} if meters else {}
+    return Settings(**chosen, crosscheck=not no_crosscheck, **{name: value for name, value in given.items() if value is not None})
+
+
+def _seeds(text: str) -> list[int]:
+    """``0-4`` or ``0,2,5-7``, each seed once."""
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not (last.isdigit() and int(first) <= int(last))):
+            raise click.UsageError(f"seeds are numbers and ranges such as 0-4 or 0,2,5-7, got {text!r}")
+        seeds.update(dict.fromkeys(range(int(first), int(last if dash else first) + 1)))
+    return list(seeds)
+
+
+def _progress(label: str, runs: int) -> Any:
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
+    from suite.progress import BoardProgress
+
+    return BoardProgress(label, runs, REFERENCE, REFERENCE_PUE)
+
+
+def _print_json(record: Any) -> None:
+    click.echo(json.dumps(record, indent=2))
+
+
+def main() -> None:
+    """Entry point: whatever is wrong with the input ends in one message and exit status 2."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted. What was completed is kept; run the same command again to go on.", err=True)
+        sys.exit(130)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"carbon-suite: {place}{error.strerror or error}", err=True)
+        sys.exit(2)
+    except ValueError as error:  # all errors of this package about its input
+        click.echo(f"carbon-suite: {error}", err=True)
+        sys.exit(2)

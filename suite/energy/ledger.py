@@ -1,0 +1,198 @@
+"""The energy ledger: contiguous, exclusive segments in integer microjoules that sum to the total exactly.
+
+Time is cut at every change of label. What the meters counted between two cuts is one slice, shared among the lanes
+(the run's own process and each worker) by the CPU time that they used in it. Each lane's share goes to its label,
+that is phase and trial. In the run's own process labels nest, and the innermost owns the time.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Self, get_args
+
+from suite.energy.meter import Meter
+from suite.energy.processes import ProcessTree
+
+Phase = Literal["setup", "ask", "train", "validate", "test", "tell", "resume", "idle"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+#: Phases that a strategy pays for. ``setup`` is what every strategy needs alike (workers, data, warm-up); its own
+#: import and construction belong to ``ask``.
+CHARGED: frozenset[Phase] = frozenset({"ask", "train", "validate", "tell", "idle"})
+
+JOULES_PER_KWH = 3_600_000
+
+
+class Label(NamedTuple):
+    phase: Phase
+    trial: int | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Energy under one label: microjoules by component, and the CPU and wall time that it took (nanoseconds)."""
+
+    phase: Phase
+    trial: int | None
+    microjoules: Mapping[str, int]
+    cpu_ns: int
+    wall_ns: int
+
+    @property
+    def total_microjoules(self) -> int:
+        return sum(self.microjoules.values())
+
+    def to_record(self) -> list[Any]:
+        return [self.phase, self.trial, dict(self.microjoules), self.cpu_ns, self.wall_ns]
+
+    @classmethod
+    def from_record(cls, record: Sequence[Any]) -> Self:
+        """Inverse of ``to_record``. Raises ``ValueError`` on a record that is not one."""
+        phase, trial, microjoules, cpu_ns, wall_ns = record
+        if phase not in PHASES:
+            raise ValueError(f"a segment's phase is one of {PHASES}, got {phase!r}")
+        return cls(phase, trial, dict(microjoules), cpu_ns, wall_ns)
+
+
+@dataclass
+class _Open:
+    """What has been added up under one label since the last drain."""
+
+    microjoules: dict[str, int] = field(default_factory=dict)
+    cpu_ns: int = 0
+    wall_ns: int = 0
+
+
+MAIN = 0  # the lane of the run's own process; a worker's lane is its pid
+
+
+class Ledger:
+    """Cuts the run's energy into segments. One ledger a run, in the run's own process.
+
+    ``components`` of the meters must differ: each is summed by itself and in the total.
+    """
+
+    def __init__(
+        self, meters: Sequence[Meter], processes: ProcessTree, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._meters = {meter.info.component: meter for meter in meters}
+        if len(self._meters) != len(meters):
+            raise ValueError(f"one meter a component, got {[meter.info.component for meter in meters]}")
+        self._processes = processes
+        self._clock = clock
+        self._stack: list[Label] = [Label("idle")]
+        self._lanes: dict[int, Label] = {}
+        self._cpu_ns: dict[int, int] = {}
+        self._open: dict[Label, _Open] = {}
+        self._total = 0
+        processes.refresh()
+        self._readings = {component: meter.microjoules() for component, meter in self._meters.items()}
+        self._main_cpu_ns = processes.cpu_ns()
+        self._time = clock()
+
+    @property
+    def total_microjoules(self) -> int:
+        """All energy up to the last cut."""
+        return self._total
+
+    @contextmanager
+    def window(self, phase: Phase, trial: int | None = None) -> Iterator[None]:
+        """The run's own process works on ``phase`` inside; windows nest, and an exception closes them too."""
+        self.cut()
+        self._stack.append(Label(phase, trial))
+        try:
+            yield
+        finally:
+            self.cut()
+            self._stack.pop()
+
+    def open_lane(self, pid: int, label: Label) -> None:
+        """Worker ``pid``, watched from now on, starts under ``label``."""
+        self.cut()
+        self._processes.watch(pid)
+        self._lanes[pid] = label
+        self._cpu_ns[pid] = 0
+
+    def relabel(self, pid: int, label: Label, cpu_ns: int | None = None) -> None:
+        """Worker ``pid`` goes over to ``label``; ``cpu_ns`` is its own reading at that moment, where it sent one."""
+        if cpu_ns is not None:
+            self._processes.report(pid, cpu_ns)
+        self.cut(reported=None if cpu_ns is None else pid)
+        self._lanes[pid] = label
+
+    def close_lane(self, pid: int) -> None:
+        """Worker ``pid`` was waited for. CPU time that only its end brought to light goes to its last label."""
+        self._stack.append(self._lanes.pop(pid))
+        del self._cpu_ns[pid]
+        self._processes.forget(pid)  # before the cut, or its time would be counted twice
+        self.cut()
+        self._stack.pop()
+
+    def cut(self, reported: int | None = None) -> None:
+        """Share what was counted since the last cut among the labels in force.
+
+        reported: the worker whose reading was just taken from itself, so that its clock, which runs on, is not read.
+        """
+        now = self._clock()
+        self._processes.refresh(reported)
+        weights = self._weights()
+        for component, meter in self._meters.items():
+            reading = meter.microjoules()
+            if reading > self._readings[component]:  # one that fell back counts as standing still
+                amount = reading - self._readings[component]
+                self._total += amount
+                for open_, share in _split(amount, weights):
+                    open_.microjoules[component] = open_.microjoules.get(component, 0) + share
+            self._readings[component] = reading
+        for open_, share in _split(now - self._time, weights):
+            open_.wall_ns += share
+        self._time = now
+
+    def drain(self) -> list[Segment]:
+        """The segments since the last drain, one a label, up to the last cut."""
+        segments = [
+            Segment(label.phase, label.trial, dict(open_.microjoules), open_.cpu_ns, open_.wall_ns)
+            for label, open_ in self._open.items()
+            if open_.wall_ns or any(open_.microjoules.values())
+        ]
+        self._open.clear()
+        return segments
+
+    def _at(self, label: Label) -> _Open:
+        open_ = self._open.get(label)
+        if open_ is None:
+            open_ = self._open[label] = _Open()
+        return open_
+
+    def _weights(self) -> list[tuple[_Open, int]]:
+        """CPU nanoseconds since the last cut by label. Where none were used, the trials in hand share, else the run."""
+        weights = []
+        workers = 0
+        for pid, label in self._lanes.items():
+            used = self._processes.worker_cpu_ns(pid) - self._cpu_ns[pid]
+            if used:
+                self._cpu_ns[pid] += used
+                workers += used
+                weights.append((self._at(label), used))
+        total = self._processes.cpu_ns()
+        own = total - self._main_cpu_ns - workers
+        self._main_cpu_ns = max(total, self._main_cpu_ns)
+        if own > 0:
+            weights.append((self._at(self._stack[-1]), own))
+        for open_, cpu_ns in weights:
+            open_.cpu_ns += cpu_ns
+        if not weights:
+            busy = [label for label in self._lanes.values() if label.trial is not None]
+            return [(self._at(label), 1) for label in busy or [self._stack[-1]]]
+        return weights
+
+
+def _split(amount: int, weights: Sequence[tuple[_Open, int]]) -> Sequence[tuple[_Open, int]]:
+    """Integer shares of ``amount`` in proportion to ``weights``, which sum to it: the last takes the remainder."""
+    last, _ = weights[-1]
+    if len(weights) == 1:
+        return ((last, amount),)
+    total = sum(weight for _, weight in weights)
+    shares = [(open_, amount * weight // total) for open_, weight in weights[:-1]]
+    shares.append((last, amount - sum(share for _, share in shares)))
+    return shares

@@ -1,0 +1,141 @@
+"""What the catalogue holds, as records for programs and tables for people. Needs no torch for tasks with a card."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from suite import catalog
+from suite.energy.meter import Means, Unavailable
+from suite.energy.processes import ProcessTree
+from suite.runs.machine import package_version
+from suite.task import TaskSpec
+
+Record = Mapping[str, Any]
+
+
+def tasks() -> list[Record]:
+    return [_task(catalog.task_spec(name)) for name in catalog.task_names()]
+
+
+def strategies() -> list[Record]:
+    return [_strategy(name) for name in catalog.strategy_names()]
+
+
+def meters() -> list[Record]:
+    return [_meter(name) for name in catalog.meter_names()]
+
+
+KINDS: Final[Mapping[str, Callable[[], list[Record]]]] = {"tasks": tasks, "strategies": strategies, "meters": meters}
+
+_COLUMNS: Final = {
+    "tasks": ("name", "version", "summary"),
+    "strategies": ("name", "family", "summary"),
+    "meters": ("name", "tier", "available", "summary"),
+}
+
+
+def describe(name: str) -> tuple[str, Record]:
+    """The kind of what is called ``name``, and all about it. Raises ``CatalogError``."""
+    if name in catalog.strategy_names():
+        return "strategies", _strategy(name)
+    if name in catalog.meter_names():
+        return "meters", _meter(name)
+    if name in catalog.task_names() or ".py:" in name:
+        spec = catalog.task_spec(name)
+        return "tasks", {**_task(spec), "space": [_hyperparameter(spec, each) for each in spec.space]}
+    known = [*catalog.task_names(), *catalog.strategy_names(), *catalog.meter_names()]
+    raise catalog.CatalogError(f"nothing is called {name!r}; there are: {', '.join(known)}")
+
+
+def show(kind: str, records: Sequence[Record]) -> None:
+    _print_table(Console(), kind, [{column: record[column] for column in _COLUMNS[kind]} for record in records])
+
+
+def show_one(kind: str, record: Record) -> None:
+    console = Console()
+    facts = Table(show_header=False, box=None)
+    nested = {name: record[name] for name in ("space", "data", "constants") if record.get(name)}
+    for name, value in record.items():
+        if name not in ("space", "data", "constants"):
+            facts.add_row(f"[bold]{name}[/]", _text(value))
+    console.print(facts)
+    for name, value in nested.items():
+        rows = [{"constant": key, "value": part} for key, part in value.items()] if name == "constants" else value
+        _print_table(console, name, rows)
+
+
+def _print_table(console: Console, title: str, rows: Sequence[Record]) -> None:
+    if not rows:
+        return
+    table = Table(title=f"[bold]{title}[/]", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(rows[0]):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    console.print(table)
+
+
+def _task(spec: TaskSpec) -> Record:
+    fidelity, metric = spec.fidelity, spec.validation
+    constants = asdict(spec.constants) if spec.constants else None
+    return {
+        "name": spec.name,
+        "paradigm": spec.paradigm,
+        "version": spec.version,
+        "summary": spec.summary,
+        "paper": spec.paper,
+        "hyperparameters": len(spec.space),
+        "fidelity": f"{fidelity.minimum} to {fidelity.maximum} {fidelity.unit}, step {fidelity.step}",
+        "metric": f"{metric.name} ({metric.goal}); test: {spec.test.name}",
+        "mutable": sorted(spec.mutable),
+        "data": [asdict(ref) for ref in spec.data],
+        "headroom_sigmas": spec.constants.headroom_sigmas if spec.constants else None,
+        "constants": constants,
+    }
+
+
+def _hyperparameter(spec: TaskSpec, name: str) -> Record:
+    """One row of a space: what kind of values, the default, and when it applies."""
+    hyperparameter = spec.space[name]
+    values = getattr(hyperparameter, "choices", None) or getattr(hyperparameter, "sequence", None)
+    if values is None and hasattr(hyperparameter, "lower"):
+        values = f"{hyperparameter.lower:g} to {hyperparameter.upper:g}{', log' if hyperparameter.log else ''}"
+    conditions = [str(condition).partition(" | ")[2] for condition in spec.space.parent_conditions_of[name]]
+    return {
+        "name": name,
+        "values": values if isinstance(values, str) else list(values or [hyperparameter.default_value]),
+        "default": hyperparameter.default_value,
+        "active if": "; ".join(conditions) or "always",
+    }
+
+
+def _strategy(name: str) -> Record:
+    info = catalog.load_strategy(name).info
+    record = {**asdict(info), "name": name, "capabilities": sorted(info.capabilities)}
+    return {**record, "library_version": package_version(info.library) if info.library else None}
+
+
+def _meter(name: str) -> Record:
+    """A meter, and whether it works here: it is built to find out."""
+    factory = catalog.load_meter(name)
+    try:
+        source, reason = factory(Means(ProcessTree(), 10.0, 1.0)).source, None
+    except Unavailable as error:
+        source, reason = None, str(error)
+    return {**asdict(factory.info), "name": name, "available": reason is None, "source": source, "reason": reason}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

@@ -1,0 +1,272 @@
+"""The ranking as a table: a DataFrame for programs, and text, Markdown, CSV, LaTeX and JSON from it.
+
+Energies that no counter measured are called so in every header, and every table for people ends with the board's notes.
+"""
+
+import io
+import json
+import math
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from suite.energy.carbon import REFERENCE_PUE, Grid, kg_co2e
+from suite.report import wording
+from suite.score.board import Board, Cell, Entry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WIDTH: Final = 100  # of running text beside a table in a terminal
+_LATEX: Final = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A table for people: all cells as they are printed. The first ``left`` columns are words, the others figures."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int
+    caption: str
+    notes: tuple[str, ...]
+
+
+def ranking(board: Board, grid: Grid, pue: float | None = None) -> "pd.DataFrame":
+    """The ranking, one row a strategy, best first. ``pue``: the frozen reference where None.
+
+    ``H`` and its bounds are in 1/kg, ``kg CO2e`` is of all energy spent, on ``grid``. What is not defined is NaN.
+    Raises ``ValueError`` where ``pue`` is below 1.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([_row(board, entry, grid, REFERENCE_PUE if pue is None else pue) for entry in board.entries])
+
+
+def printed(board: Board, grid: Grid, pue: float, dash: str = "-") -> Printed:
+    """The ranking with all its columns, for a page."""
+    paradigms = _paradigms(board)
+    headers = ("Rank", "Strategy", "Family", "H (1/kg)", "Pi", *(f"Pi {wording.paradigm_label(name)}" for name in paradigms))
+    energies = tuple(wording.qualified(label, board.tier) for label in ("kWh charged", "kWh total", "kg CO2e"))
+    rows = tuple(
+        (
+            wording.ranks(entry, dash),
+            entry.strategy,
+            entry.family,
+            wording.headline(entry),
+            wording.aggregate(entry),
+            *(wording.share(entry.pi_by_paradigm[name]) if name in entry.pi_by_paradigm else "" for name in paradigms),
+            str(_trials(board, entry)),
+            *map(wording.figure, (entry.kwh, entry.kwh_total, kg_co2e(entry.kwh_total, grid, pue))),
+        )
+        for entry in board.entries
+    )
+    return Printed((*headers, "Trials", *energies), rows, 3, caption(board, grid, pue), board.notes)
+
+
+def caption(board: Board, grid: Grid, pue: float) -> str:
+    """What every table for people says beside its figures."""
+    return " ".join(
+        (
+            f"{wording.size_sentence(board)} H: performance per kg CO2e at the frozen reference.",
+            "Pi: 0 does nothing, 1/2 is random search, 1 the limit. Strategies that cannot be separated share ranks.",
+            wording.energy_sentence(board.tier),
+            wording.grid_sentence(grid, pue),
+        )
+    )
+
+
+def write(board: Board, grid: Grid, pue: float, style: str) -> str:
+    """The ranking in ``style``: table, md, csv, latex or json. Ends in a line break. Raises ``ValueError``."""
+    writers: Mapping[str, Callable[[Board, Grid, float], str]] = {
+        "table": _text,
+        "md": _markdown,
+        "csv": lambda board, grid, pue: ranking(board, grid, pue).to_csv(index=False, lineterminator="\n"),
+        "latex": _latex,
+        "json": lambda board, grid, pue: json.dumps(record(board, grid, pue), indent=2, allow_nan=False) + "\n",
+    }
+    if style not in writers:
+        raise ValueError(f"a table is written as one of {', '.join(writers)}, got {style!r}")
+    return writers[style](board, grid, pue)
+
+
+def record(board: Board, grid: Grid, pue: float) -> dict[str, Any]:
+    """The whole board as JSON can hold it; what is not defined or not finite is None."""
+    plain: dict[str, Any] = _finite(
+        {
+            "tier": board.tier,
+            "energy": wording.energy_sentence(board.tier),
+            "reference": board.reference,
+            "budget_multiple": board.budget_multiple,
+            "grid": asdict(grid),
+            "pue": pue,
+            "tasks": board.tasks,
+            "seeds": board.seeds,
+            "notes": board.notes,
+            "entries": [
+                {
+                    **asdict(entry),
+                    "trials": _trials(board, entry),
+                    "kg_co2e": kg_co2e(entry.kwh_total, grid, pue),
+                }
+                for entry in board.entries
+            ],
+            "cells": [asdict(cell) for cell in board.cells],
+            "improvement": [
+                {"strategy": better, "over": worse, "probability": probability}
+                for (better, worse), probability in board.improvement.items()
+            ],
+        }
+    )
+    return plain
+
+
+def _row(board: Board, entry: Entry, grid: Grid, pue: float) -> dict[str, Any]:
+    headline_low, headline_high = entry.headline_interval or (None, None)
+    pi_low, pi_high = entry.pi_interval or (None, None)
+    numbers = {
+        "H 1/kg": entry.headline,
+        "H low": headline_low,
+        "H high": headline_high,
+        "Pi": entry.pi,
+        "Pi low": pi_low,
+        "Pi high": pi_high,
+        **{f"Pi {paradigm}": entry.pi_by_paradigm.get(paradigm) for paradigm in _paradigms(board)},
+    }
+    energies = {
+        "kWh charged": entry.kwh,
+        "kWh total": entry.kwh_total,
+        "kg CO2e": kg_co2e(entry.kwh_total, grid, pue),
+    }
+    return {
+        "rank": wording.ranks(entry),
+        "strategy": entry.strategy,
+        "family": entry.family,
+        **{name: math.nan if value is None else value for name, value in numbers.items()},
+        "trials": _trials(board, entry),
+        **{wording.qualified(name, board.tier): value for name, value in energies.items()},
+        "tier": board.tier,
+    }
+
+
+def _text(board: Board, grid: Grid, pue: float) -> str:
+    """For a terminal: the main columns, Pi by paradigm below them where there are several, then the notes."""
+    table = printed(board, grid, pue)
+    paradigms = len(_paradigms(board))
+    split, after = 5, 5 + paradigms
+    main = _columns(table, [0, 1, 3, 4, after, after + 1, after + 3])
+    parts = [_ruled(main)]
+    if paradigms > 1:
+        parts.append(_ruled(_columns(table, [0, 1, *range(split, after)])))
+    parts.append(textwrap.fill(table.caption, _WIDTH) + "\n")
+    parts.append("".join(textwrap.fill(note, _WIDTH, initial_indent="- ", subsequent_indent="  ") + "\n" for note in table.notes))
+    return "\n".join(part for part in parts if part)
+
+
+def _columns(table: Printed, chosen: list[int]) -> Printed:
+    return Printed(
+        tuple(table.headers[column] for column in chosen),
+        tuple(tuple(row[column] for column in chosen) for row in table.rows),
+        2,
+        table.caption,
+        table.notes,
+    )
+
+
+def _ruled(table: Printed) -> str:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    ruled = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, header in enumerate(table.headers):
+        ruled.add_column(Text(header.replace(" (", "\n(")), justify="left" if number < table.left else "right", no_wrap=True)
+    for row in table.rows:
+        ruled.add_row(*(Text(_one_line(cell)) for cell in row))
+    console = Console(file=io.StringIO(), width=10_000, color_system=None)
+    with console.capture() as capture:
+        console.print(ruled)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def _markdown(board: Board, grid: Grid, pue: float) -> str:
+    table = printed(board, grid, pue)
+    rule = ["---" if number < table.left else "---:" for number in range(len(table.headers))]
+    lines = [_piped(table.headers), _piped(rule), *(_piped(row) for row in table.rows)]
+    notes = [f"- {_escape_markdown(note)}" for note in table.notes]
+    return "\n".join([*lines, "", _escape_markdown(table.caption), *(["", *notes] if notes else []), ""])
+
+
+def _piped(cells: tuple[str, ...] | list[str]) -> str:
+    return "| " + " | ".join(_escape_markdown(cell) for cell in cells) + " |"
+
+
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"([\\`*<>|])", r"\\\1", _one_line(text))
+
+
+def _latex(board: Board, grid: Grid, pue: float) -> str:
+    """A booktabs table; the notes stand below it, as wide as the page."""
+    table = printed(board, grid, pue, dash="--")
+    alignment = "l" * table.left + "r" * (len(table.headers) - table.left)
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_escape_latex(table.caption)}}}",
+        rf"\begin{{tabular}}{{{alignment}}}",
+        r"\toprule",
+        " & ".join(_escape_latex(header) for header in table.headers) + r" \\",
+        r"\midrule",
+        *(" & ".join(_escape_latex(cell) for cell in row) + r" \\" for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        *(rf"\par\smallskip\raggedright\footnotesize {_escape_latex(note)}" for note in table.notes),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _escape_latex(text: str) -> str:
+    return _one_line(text).translate(_LATEX)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _paradigms(board: Board) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(task.split("/")[0] for task in board.tasks))
+
+
+def _trials(board: Board, entry: Entry) -> int:
+    return sum(cell.trials for cell in cells_of(board, entry.strategy))
+
+
+def cells_of(board: Board, strategy: str) -> list[Cell]:
+    return [cell for cell in board.cells if cell.strategy == strategy]
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with None in place of every float that JSON cannot write."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,232 @@
+"""A board on disk: which runs there are, what they are compared with, and the making of them.
+
+    DIR/board.json                               the settings of all its runs, and each task's reference
+    DIR/calibration/PARADIGM/TASK/seed-N/        full trainings of the default, which set the budget
+    DIR/runs/PARADIGM/TASK/STRATEGY/seed-N/      one run: log.jsonl, worker.log
+
+The settings are fixed by the first command; a later one may add runs, and goes on with those that have not ended.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from suite.catalog import load_strategy, task_spec
+from suite.energy.cpu_time import IDLE_WATTS_PER_CORE, WATTS_PER_CORE
+from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
+from suite.runs.plan import RunPlan
+from suite.runs.processes import Job, Listener, Result, run_jobs
+
+BOARD_NAME = "board.json"
+FULL_BUDGET = 40.0  # random trainings; the frozen constants hold for this one (docs/scoring.md)
+TIME_LIMIT_FACTOR = 30.0
+SHORTEST_TIME_LIMIT_SECONDS = 60.0
+
+
+class BoardError(ValueError):
+    """A board that cannot be made or gone on with; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all runs of a board have in common.
+
+    budget: in random trainings. jobs: runs side by side. workers: trials side by side within a run.
+    default_trainings: how many full trainings of the default set the budget. idle_watts: of the whole machine, shared
+    among the jobs.
+    """
+
+    budget: float = FULL_BUDGET
+    workers: int = 1
+    jobs: int = 1
+    device: str = "cpu"
+    meters: tuple[str, ...] = ("cpu-time",)
+    watts_per_core: float = WATTS_PER_CORE
+    idle_watts: float = field(default_factory=lambda: IDLE_WATTS_PER_CORE * (os.cpu_count() or 1))
+    default_trainings: int = 3
+    crosscheck: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "workers", "jobs", "default_trainings"):
+            if not getattr(self, name) > 0:
+                raise BoardError(f"{name} must be greater than 0, got {getattr(self, name)}")
+        for name in ("watts_per_core", "idle_watts"):
+            if not getattr(self, name) >= 0:
+                raise BoardError(f"{name} must not be negative, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A task's figures on this machine, measured by training its default, that its runs are compared with."""
+
+    version: str
+    default_microjoules: int
+    default_seconds: float
+    trainings: int
+    v0: float
+
+    @classmethod
+    def measure(cls, task: str, logs: Sequence[RunLog]) -> Self:
+        """From calibration runs of ``task`` with one training each. Raises ``BoardError`` if one failed."""
+        ends = [(log, log.trials[0]) for log in logs if log.trials]
+        failed = [end.reason for _, end in ends if end.validation is None]
+        if failed or not ends:
+            raise BoardError(f"task {task}: its default configuration could not be trained: {'; '.join(failed) or 'no trial'}")
+        constants = task_spec(task).constants
+        values = [end.validation for _, end in ends if end.validation is not None]
+        return cls(
+            version=logs[0].header.task.version,
+            default_microjoules=_mean(end.microjoules for _, end in ends),
+            default_seconds=sum(end.seconds for _, end in ends) / len(ends),
+            trainings=len(ends),
+            v0=constants.v0 if constants else sum(values) / len(values),
+        )
+
+    @property
+    def time_limit_seconds(self) -> float:
+        return max(SHORTEST_TIME_LIMIT_SECONDS, TIME_LIMIT_FACTOR * self.default_seconds)
+
+
+class Board:
+    """The directory of a board. Opening it fixes the settings, or checks that they are those it was made with."""
+
+    def __init__(self, directory: Path, settings: Settings) -> None:
+        self.directory = directory
+        self.settings = settings
+        self._references: dict[str, Reference] = {}
+        kept = _read(directory)
+        if kept:
+            self._check_settings(kept["settings"])
+            self._references = {name: Reference(**reference) for name, reference in kept["tasks"].items()}
+        else:
+            self._save()
+
+    def calibrate(self, tasks: Sequence[str], listener: Listener) -> list[Result]:
+        """Train each task's default where that has not been done yet. Returns how it went, failures included."""
+        missing = [task for task in tasks if task_spec(task).name not in self._references]
+        jobs = {task: [self._calibration(task, seed) for seed in range(self.settings.default_trainings)] for task in missing}
+        results = run_jobs([job for several in jobs.values() for job in several], self.settings.jobs, listener)
+        if all(result.ok for result in results):
+            for task, several in jobs.items():
+                logs = [read_log(job.directory) for job in several]
+                self._references[logs[0].header.task.name] = Reference.measure(task, logs)
+            self._save()
+        return results
+
+    def run(self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], listener: Listener) -> list[Result]:
+        """Make, or go on with, the runs of each strategy on each task with each seed.
+
+        Strategies are interleaved, so that a slow hour of the machine falls on all of them.
+        """
+        jobs = [self._job(task, strategy, seed) for seed in seeds for task in tasks for strategy in strategies]
+        return run_jobs(jobs, self.settings.jobs, listener)
+
+    def budget_of(self, task: str) -> Budget:
+        """The budget of each run on ``task``, as measured on this machine and frozen here."""
+        spec = task_spec(task)
+        reference = self._references[spec.name]
+        if reference.version != spec.version:
+            raise BoardError(
+                f"{self.directory} was started with version {reference.version} of task {task}, and version {spec.version} "
+                "is installed; start a new directory"
+            )
+        m_t = spec.constants.m_t if spec.constants else 1.0
+        return Budget(
+            multiple=self.settings.budget,
+            microjoules=round(self.settings.budget * m_t * reference.default_microjoules),
+            trials=None,
+            default_microjoules=reference.default_microjoules,
+            default_trainings=reference.trainings,
+            v0=reference.v0,
+        )
+
+    def _job(self, task: str, strategy: str, seed: int) -> Job:
+        spec = task_spec(task)
+        name = load_strategy(strategy).info.name
+        plan = replace(
+            self._plan(task, strategy, seed),
+            budget=self.budget_of(task),
+            workers=self.settings.workers,
+            time_limit_seconds=self._references[spec.name].time_limit_seconds,
+            crosscheck=self.settings.crosscheck,
+        )
+        return Job(f"{spec.name} {name} {seed}", plan, self.directory / "runs" / spec.name / name / f"seed-{seed}")
+
+    def _calibration(self, task: str, seed: int) -> Job:
+        plan = replace(self._plan(task, "default", seed), role="calibration", crosscheck=False)
+        name = task_spec(task).name
+        return Job(f"{name} calibration {seed}", plan, self.directory / "calibration" / name / f"seed-{seed}")
+
+    def _plan(self, task: str, strategy: str, seed: int) -> RunPlan:
+        settings = self.settings
+        return RunPlan(
+            task=task,
+            strategy=strategy,
+            seed=seed,
+            budget=training_only(1),
+            jobs=settings.jobs,
+            device=settings.device,
+            meters=settings.meters,
+            watts_per_core=settings.watts_per_core,
+            idle_watts=settings.idle_watts / settings.jobs,
+        )
+
+    def _check_settings(self, kept: dict[str, Any]) -> None:
+        ours = json.loads(json.dumps(asdict(self.settings)))
+        differing = [f"{name} is {kept.get(name)!r} there and {value!r} here" for name, value in ours.items() if kept.get(name) != value]
+        if differing:
+            raise BoardError(
+                f"{self.directory} holds a board with other settings: {'; '.join(differing)}. "
+                "Give the same ones to go on with it, or another directory; boards are not mixed"
+            )
+
+    def _save(self) -> None:
+        record = {
+            "settings": asdict(self.settings),
+            "tasks": {name: asdict(reference) for name, reference in self._references.items()},
+        }
+        part = self.directory / (BOARD_NAME + ".part")
+        part.write_text(json.dumps(record, indent=2) + "\n")
+        part.replace(self.directory / BOARD_NAME)
+
+
+def training_only(trials: int) -> Budget:
+    """A budget of so many trials, without a trial 0: for the trainings that references and constants come from."""
+    return Budget(None, None, trials, 0, 0, None)
+
+
+def find_logs(directories: Iterable[Path]) -> list[Path]:
+    """The logs of all ranked runs below ``directories``. Raises ``LogError`` where there are none."""
+    found: dict[Path, None] = {}
+    for directory in directories:
+        root = directory / "runs" if (directory / BOARD_NAME).exists() else directory
+        logs = [root] if root.is_file() else sorted(root.rglob(LOG_NAME))
+        if not logs:
+            raise LogError(f"{directory}: there is no trial log ({LOG_NAME}) below it; make one with `carbon-suite run --out {directory}`")
+        found.update(dict.fromkeys(logs))
+    return list(found)
+
+
+def _read(directory: Path) -> dict[str, Any] | None:
+    """What ``board.json`` says, or None where ``directory`` is new or empty."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / BOARD_NAME
+    if path.exists():
+        try:
+            kept: dict[str, Any] = json.loads(path.read_text())
+            if {"settings", "tasks"} <= set(kept):
+                return kept
+        except json.JSONDecodeError:
+            pass
+        raise BoardError(f"{path} is not the description of a board; move it away or choose another directory")
+    if any(directory.iterdir()):
+        raise BoardError(f"{directory} is not empty and holds no board; choose a new directory")
+    return None
+
+
+def _mean(values: Iterable[int]) -> int:
+    several = list(values)
+    return round(sum(several) / len(several))

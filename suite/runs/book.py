@@ -1,0 +1,77 @@
+"""The book of a run: ledger, charge and log kept in step, so that every record carries the energy since the last."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from suite.energy.ledger import Ledger, Segment
+from suite.runs.log import Charge, LogWriter
+
+HEARTBEAT_SECONDS = 10.0
+SYNC_SECONDS = 1.0  # what a power cut may cost; a kill costs nothing
+REPORT_SECONDS = 0.2
+
+
+class Book:
+    """Writes records with the segments since the last record, and knows what the run was charged so far."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        charge: Charge,
+        log: LogWriter,
+        total_microjoules: int = 0,
+        report: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """``report`` is told of the charged and the total microjoules now and then."""
+        self.ledger = ledger
+        self._charge = charge
+        self._log = log
+        self._total_before = total_microjoules
+        self._report = report
+        self._unwritten: list[Segment] = []
+        self._written_at = time.monotonic()
+        self._synced_at = self._reported_at = -1.0
+
+    @property
+    def total_microjoules(self) -> int:
+        """All energy of the run, earlier sessions included."""
+        return self._total_before + self.ledger.total_microjoules
+
+    def charged(self) -> int:
+        """Microjoules charged up to the ledger's last cut."""
+        self._collect()
+        return self._charge.microjoules
+
+    def of_trial(self, number: int) -> int:
+        """Microjoules that trial ``number`` was charged up to the ledger's last cut."""
+        self._collect()
+        return self._charge.of_trial(number)
+
+    def lose(self, number: int) -> None:
+        self._charge.lose(number)
+
+    def write(self, kind: str, sync: bool = False, **fields: Any) -> None:
+        """Append a record. ``sync``: have it on the disk too, unless that was done within the last second."""
+        self._collect()
+        segments = [segment.to_record() for segment in self._unwritten]
+        now = time.monotonic()
+        sync = sync and now - self._synced_at >= SYNC_SECONDS
+        self._log.append({"record": kind, **fields, "segments": segments, "total": self.total_microjoules}, sync)
+        self._unwritten.clear()
+        self._written_at = now
+        self._synced_at = now if sync else self._synced_at
+        if self._report and now - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = now
+            self._report(self._charge.microjoules, self.total_microjoules)
+
+    def heartbeat(self) -> None:
+        """Cut the ledger, and write down the energy so far where nothing was written for a while."""
+        self.ledger.cut()
+        if time.monotonic() - self._written_at >= HEARTBEAT_SECONDS:
+            self.write("heartbeat", sync=True)
+
+    def _collect(self) -> None:
+        segments = self.ledger.drain()
+        self._charge.add(segments)
+        self._unwritten += segments

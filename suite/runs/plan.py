@@ -1,0 +1,42 @@
+"""What one run is to do, as the process that makes it is told."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from suite.runs.log import Budget
+from suite.task import Configuration
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run: a strategy on a task with a seed, and the means it has.
+
+    task, strategy: names in the catalogue. role: "ranked" or "calibration". jobs: runs side by side on this machine,
+    which share its declared idle power. default: what the strategy is given as the default, where not the task's own
+    (to retrain a configuration in a calibration). time_limit_seconds: what one trial may take. crosscheck: run codecarbon too.
+    """
+
+    task: str
+    strategy: str
+    seed: int
+    budget: Budget
+    role: str = "ranked"
+    workers: int = 1
+    jobs: int = 1
+    device: str = "cpu"
+    time_limit_seconds: float = 3600.0
+    meters: tuple[str, ...] = ("cpu-time",)
+    watts_per_core: float = 10.0
+    idle_watts: float = 2.0
+    crosscheck: bool = True
+    default: Configuration | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        record: Mapping[str, Any] = json.loads(text)
+        return cls(**{**record, "budget": Budget(**record["budget"]), "meters": tuple(record["meters"])})

@@ -1,0 +1,264 @@
+"""One session of a run, in a process of its own: open or re-open the log, meter, search, close.
+
+Started by the board as ``python -P -m suite.runs.session PLAN DIRECTORY PARENT``. Exit status: 0 the run has ended,
+1 the strategy or the task broke its contract, 2 the plan or the log cannot be used, 75 another process works on this
+run, 143 stopped by a signal, to be continued.
+"""
+
+import fcntl
+import gc
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from suite import __version__
+from suite.catalog import CatalogError, load_meter, load_strategy, task_spec
+from suite.energy.crosscheck import CrossCheck
+from suite.energy.ledger import Ledger, Phase
+from suite.energy.meter import Means, Meter, Unavailable
+from suite.energy.processes import ProcessTree, become_subreaper, die_with_parent
+from suite.runs.book import Book
+from suite.runs.engine import LocalEngine
+from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, LogWriter, RunHeader, read_records, segments_of
+from suite.runs.machine import machine_facts, package_version
+from suite.runs.memory import RunError, Trials
+from suite.runs.plan import RunPlan
+from suite.runs.runner import Runner, keeps_checkpoints
+from suite.search.strategy import Problem, Strategy
+from suite.task import TaskSpec
+
+ENDED, BROKEN, UNUSABLE, BUSY, STOPPED = 0, 1, 2, 75, 143
+
+#: What a log's header and a plan must agree on; the rest (jobs, declared idle power) may change between sessions.
+_FIXED = ("role", "task", "strategy", "seed", "budget", "workers", "device", "meters")
+
+
+class Busy(RuntimeError):
+    """Another process works on this run."""
+
+
+class Stopped(BaseException):
+    """A signal asked the run to stop; it can be continued."""
+
+
+def run_session(plan: RunPlan, directory: Path) -> None:
+    """Start the run in ``directory``, or go on with it; return once it has ended.
+
+    Raises ``LogError`` where the log there is another run's or damaged, ``Busy``, ``RunError``, ``CatalogError``,
+    ``Unavailable`` and ``OSError``.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / LOG_NAME
+    with _locked(directory):
+        records, torn = read_records(path) if path.exists() else ([], 0)
+        if records and records[-1]["record"] == "end":
+            return
+        spec, processes = task_spec(plan.task), ProcessTree()
+        if plan.role == "calibration":  # which the constants are measured from
+            spec = replace(spec, constants=None)
+        meters = [load_meter(name)(Means(processes, plan.watts_per_core, plan.idle_watts)) for name in plan.meters]
+        ledger = Ledger(meters, processes)
+        with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
+            strategy = load_strategy(plan.strategy)
+        header = _header(plan, spec, strategy, meters)
+        _check_same(path, header, records)
+        keep_bytes = path.stat().st_size - torn if records else 0
+        with closing(LogWriter(path, keep_bytes)) as log:
+            _search(plan, header, strategy, Session(records), ledger, log, directory)
+
+
+class Session:
+    """What earlier sessions left in the log."""
+
+    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self.records = records
+        self.resumed = bool(records)
+
+    def charge(self) -> Charge:
+        charge = Charge()
+        for record in self.records:
+            charge.add(segments_of(record))
+            if record["record"] == "lost":
+                charge.lose(record["trial"])
+        return charge
+
+    @property
+    def total_microjoules(self) -> int:
+        return next((record["total"] for record in reversed(self.records) if "total" in record), 0)
+
+
+def _search(
+    plan: RunPlan,
+    header: RunHeader,
+    factory: type[Strategy],
+    past: Session,
+    ledger: Ledger,
+    log: LogWriter,
+    directory: Path,
+) -> None:
+    spec, book = header.task, Book(ledger, past.charge(), log, past.total_microjoules, _report)
+    engine = LocalEngine(plan.task, plan.device, directory / "worker.log", keeps_checkpoints(factory.info))
+    crosscheck = CrossCheck(plan.crosscheck)
+    try:
+        if not past.resumed:
+            book.write("run", schema=SCHEMA, **header.to_record())
+        book.write("session", sync=True, started=datetime.now(UTC).isoformat(timespec="seconds"), resumed=past.resumed)
+        setup: Phase = "resume" if past.resumed else "setup"
+        trials = Trials(spec, factory.info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
+        with ledger.window("resume" if past.resumed else "ask"):
+            strategy = _build(factory, plan, spec, trials)
+        runner = Runner(plan, spec, strategy, trials, engine, book, directory)
+        with ledger.window(setup):
+            crosscheck.start()
+            runner.open(setup)
+        if past.resumed:
+            runner.resume(past.records)
+        gc.freeze()  # what is loaded by now stays: collections need not walk through it again
+        reason = runner.search()
+        with ledger.window(setup):
+            engine.close()
+            figures = crosscheck.stop(ledger.total_microjoules)
+        book.write("end", sync=True, reason=reason, crosscheck=figures)
+        shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+    except (RunError, Stopped):
+        book.write("heartbeat", sync=True)
+        raise
+    finally:
+        engine.close()
+
+
+def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials) -> Strategy:
+    """The strategy, told of trial 0."""
+    budget = plan.budget
+    problem = Problem(
+        space=spec.space,
+        default=plan.default or spec.default,
+        fidelity=spec.fidelity,
+        goal=spec.validation.goal,
+        seed=plan.seed,
+        budget_joules=budget.microjoules / 1e6 if budget.microjoules is not None else float("inf"),
+        workers=plan.workers,
+        mutable=spec.mutable,
+    )
+    try:
+        strategy = factory(problem)
+        zero = trials.trial_zero()
+        if zero is not None:
+            strategy.tell(zero)
+    except Exception as error:
+        raise RunError(f"strategy {factory.info.name} broke at its start: {type(error).__name__}: {error}") from error
+    return strategy
+
+
+def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], meters: Sequence[Meter]) -> RunHeader:
+    info = strategy.info
+    if "program" in info.capabilities:
+        raise RunError(f"strategy {info.name} is a program; this release runs strategies that ask and tell only")
+    return RunHeader(
+        role=plan.role,
+        suite=__version__,
+        task=spec,
+        strategy={
+            "name": info.name,
+            "family": info.family,
+            "version": info.version,
+            "library": info.library,
+            "library_version": package_version(info.library) if info.library else None,
+            "capabilities": sorted(info.capabilities),
+            "file_sha256": _file_digest(plan.strategy),
+            "default": dict(plan.default) if plan.default else None,
+        },
+        seed=plan.seed,
+        budget=plan.budget,
+        workers=plan.workers,
+        jobs=plan.jobs,
+        device=plan.device,
+        time_limit_seconds=plan.time_limit_seconds,
+        meters=tuple({"component": m.info.component, "meter": m.info.name, "tier": m.info.tier, "source": m.source} for m in meters),
+        machine=machine_facts(),
+    )
+
+
+def _file_digest(name: str) -> str | None:
+    """Digest of the file behind ``file.py:OBJECT``: a run is not continued with other code. None for installed ones."""
+    file = Path(name.rpartition(":")[0])
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.suffix == ".py" else None
+
+
+def _check_same(path: Path, header: RunHeader, records: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ``LogError`` unless the log at ``path`` is of this very run."""
+    if not records:
+        return
+    ours = header.to_record()
+    differing = [name for name in _FIXED if records[0].get(name) != _through_json(ours[name])]
+    if differing:
+        raise LogError(
+            f"{path}: holds another run: it differs in {', '.join(differing)}. It is left as it is; "
+            "choose another directory, or give the settings and versions that it was started with"
+        )
+
+
+def _through_json(value: Any) -> Any:
+    """``value`` as it reads back from a log."""
+    return json.loads(json.dumps(value))
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the run's lock, which the system releases however this process ends."""
+    with (directory / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"{directory}: another process works on this run") from None
+        yield
+
+
+def _report(charged_microjoules: int, total_microjoules: int) -> None:
+    """A line for whoever started this process: how far the run is."""
+    with suppress(BrokenPipeError):
+        print(charged_microjoules, total_microjoules, flush=True)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def main(plan: str, directory: str, parent: str) -> int:
+    die_with_parent(int(parent))
+    become_subreaper()
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        run_session(RunPlan.from_json(plan), Path(directory))
+    except Stopped:
+        return STOPPED
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return BROKEN
+    except Busy as error:
+        print(error, file=sys.stderr)
+        return BUSY
+    except (CatalogError, LogError, Unavailable) as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    except OSError as error:
+        print(f"{directory}: {error.strerror or error}", file=sys.stderr)
+        return UNUSABLE
+    return ENDED
+
+
+if __name__ == "__main__":
+    status = main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status) if status == STOPPED else sys.exit(status)

@@ -1,0 +1,132 @@
+"""The worker process: loads one task, then makes trials as they are ordered.
+
+Speaks JSON lines over a socket that it inherits, and nothing else, so that a task may print what it likes:
+
+    <- {"ready": versions, "cpu_ns": n}  |  {"error": message, "cpu_ns": n}
+    -> an Order
+    <- {"phase": phase, "cpu_ns": n} ... {"outcome": {...}, "cpu_ns": n}
+
+Every message carries the CPU time of this process and of its ended children at that moment.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from suite.catalog import CatalogError, load_task
+from suite.energy.ledger import Phase
+from suite.energy.processes import become_subreaper, die_with_parent, own_cpu_ns, reap
+from suite.runs.machine import package_version
+from suite.runs.trial import Order, Outcome, make
+from suite.task import Task
+
+
+class Line:
+    """The worker's end of the socket."""
+
+    def __init__(self, connection: socket.socket, device: str) -> None:
+        self._connection = connection
+        self._orders = connection.makefile("rb")
+        self._device = device
+        self._outlived = 0
+
+    def say(self, **message: Any) -> None:
+        synchronize(self._device)
+        message["cpu_ns"] = own_cpu_ns()
+        self._connection.sendall(json.dumps(message).encode() + b"\n")
+
+    def enter(self, phase: Phase) -> None:
+        """Close the phase before: what it started has ended by now, and counts, or is ended."""
+        self._outlived += end_children()
+        self.say(phase=phase)
+
+    def conclude(self, outcome: Outcome) -> None:
+        outlived = self._outlived + end_children()
+        self._outlived = 0
+        if outlived:
+            outcome = Outcome("failed", reason=f"{outlived} process(es) outlived the trial; a trial must end what it starts")
+        self.say(outcome=vars(outcome))
+
+    def order(self) -> Order | None:
+        """The next order, or None once the run has closed its end."""
+        line = self._orders.readline()
+        return Order(**json.loads(line)) if line else None
+
+
+def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool) -> None:
+    try:
+        task = load_task(task_name)
+        if keeps_checkpoints:
+            import torch  # noqa: F401  # what writing the first checkpoint would load
+        pin_threads(device)
+        data = task.load()
+        warm_up(task, data, device)
+    except Exception as error:
+        message = str(error) if isinstance(error, CatalogError) else f"{type(error).__name__}: {error}"
+        line.say(error=f"task {task_name} cannot be set up: {message}")
+        return
+    gc.freeze()  # what is loaded by now stays: collections need not walk through it again
+    line.say(ready={"torch": package_version("torch")})
+    while order := line.order():
+        line.conclude(make(task, data, order, device, line.enter))
+
+
+def warm_up(task: Task, data: Any, device: str) -> None:
+    """One short training of the default, so that lazy initialisation is paid for in setup and not by the first trial."""
+    checkpoint = next(iter(task.train(data, task.spec.default, 0, device, None)))
+    task.evaluate(data, checkpoint, "validation")
+
+
+def pin_threads(device: str) -> None:
+    """One thread and no denormals: the same trial bit for bit, whatever the number of cores. Once torch is loaded."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        if device.startswith("cuda"):
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def synchronize(device: str) -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def end_children() -> int:
+    """Wait for the children that have ended, so that their CPU time counts; end and count those that still live."""
+    reap()
+    living = children()
+    for pid in living:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in living:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    return len(living)
+
+
+def children() -> list[int]:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return []  # the common case, told by one call
+    return [int(pid) for thread in Path("/proc/self/task").iterdir() for pid in (thread / "children").read_text().split()]
+
+
+def main(descriptor: str, task_name: str, device: str, keep: str, parent: str) -> None:
+    die_with_parent(int(parent))
+    become_subreaper()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides when to stop
+    with socket.socket(fileno=int(descriptor)) as connection, suppress(BrokenPipeError, ConnectionResetError):
+        serve(Line(connection, device), task_name, device, bool(keep))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

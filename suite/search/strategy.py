@@ -1,0 +1,139 @@
+"""The contract of the outer loop: ask for a proposal, tell its trial.
+
+A strategy is given the search problem below and a seed - never the task, its data or a test value. It is
+deterministic given its seed and what it was told.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
+
+from ConfigSpace import ConfigurationSpace
+
+from suite.task import Checkpoint, Configuration, Fidelity, Goal
+
+Status = Literal["ok", "failed", "timeout", "lost"]
+Capability = Literal["conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program"]
+
+
+class Signal(Enum):
+    """What ``ask`` answers when it has no proposal: none until more is told (WAIT), or none ever (EXHAUSTED)."""
+
+    WAIT = "wait"
+    EXHAUSTED = "exhausted"
+
+
+WAIT: Final = Signal.WAIT
+EXHAUSTED: Final = Signal.EXHAUSTED
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One trial to make: train ``configuration`` up to the cumulative ``fidelity``.
+
+    parent: number of an earlier trial to start from. With the same configuration that is a promotion, which pays only
+    for the rest; with another one a mutation, allowed where only ``mutable`` hyper-parameters differ.
+    """
+
+    configuration: Configuration
+    fidelity: int
+    parent: int | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a strategy is told of a proposal that has come to its end.
+
+    number: 0 for the default configuration that every strategy is given; proposals are 1, 2, ... in the order asked.
+    objectives: the validation metric in its own unit and direction, then the energy in joules where the strategy
+    declares "objectives". A trial that did not come to a value carries the worst value that this run has seen, which
+    is finite. constraints: values that must be <= 0. joules: what the trial cost.
+    """
+
+    number: int
+    proposal: Proposal
+    status: Status
+    objectives: tuple[float, ...]
+    constraints: tuple[float, ...] = ()
+    joules: float = 0.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that a strategy knows: the space, its default, how much training there is, the direction and its means.
+
+    budget_joules: what the whole search may use; infinite where only a number of trials ends it. workers: how many
+    proposals may be outstanding at once.
+    """
+
+    space: ConfigurationSpace
+    default: Configuration
+    fidelity: Fidelity
+    goal: Goal
+    seed: int
+    budget_joules: float
+    workers: int = 1
+    mutable: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class StrategyInfo:
+    """How a strategy presents itself. ``capabilities`` name what it can handle beyond a flat space of full trainings.
+
+    conditional: hyper-parameters that are active under conditions. fidelity: trainings shorter than the maximum, and
+    promotions (the harness then keeps checkpoints). asynchronous: several proposals outstanding. mutation: a parent of
+    another configuration. objectives, constraints: more than one value told. program: it is a ``Program``.
+    library: the distribution that does the work, whose version is logged; extra: the optional install that brings it.
+    """
+
+    name: str
+    family: str
+    summary: str
+    capabilities: frozenset[Capability] = frozenset()
+    version: str = "1"
+    library: str | None = None
+    extra: str | None = None
+    paper: str | None = None
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """An outer loop. A class that is built from a ``Problem`` and carries its ``StrategyInfo`` as ``info``.
+
+    Trial 0, the default configuration with its value and energy, is told before the first ask. Several proposals may
+    be outstanding, up to ``Problem.workers``; tells may come out of order; trials may fail.
+    """
+
+    info: ClassVar[StrategyInfo]
+
+    def __init__(self, problem: Problem) -> None: ...
+
+    def ask(self) -> Proposal | Signal: ...
+
+    def tell(self, trial: Trial) -> None: ...
+
+
+class DifferentiableProblem(Protocol):
+    """An inner problem whose losses are differentiable in parameters and hyper-parameters, for programs.
+
+    All tensors are flat mappings from name to tensor. ``inner_loss`` is the training loss of one step's batch,
+    ``outer_loss`` the validation loss; every call is metered.
+    """
+
+    def hyperparameters(self) -> Mapping[str, Any]: ...
+
+    def parameters(self, seed: int) -> Mapping[str, Any]: ...
+
+    def inner_loss(self, parameters: Mapping[str, Any], hyperparameters: Mapping[str, Any], step: int) -> Any: ...
+
+    def outer_loss(self, parameters: Mapping[str, Any]) -> Any: ...
+
+
+@runtime_checkable
+class Program(Protocol):
+    """An outer loop that is not made of trials (gradient-based, one-shot): each yield is an evaluation, resumable."""
+
+    info: ClassVar[StrategyInfo]
+
+    def run(self, problem: DifferentiableProblem, start: Checkpoint | None) -> Iterator[Checkpoint]: ...

@@ -1,0 +1,297 @@
+"""The contract of the inner problem: what a task is, in terms that need no torch.
+
+Bi-level form. Inner: ``theta*(lambda) = argmin_theta L_train(theta, lambda)``. Outer: ``max_lambda M_valid(theta*(lambda))``.
+A task owns the inner line; a strategy (``suite.search.strategy``) searches the outer one and never sees the task.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+from ConfigSpace import AndConjunction, ConfigurationSpace, OrConjunction
+from ConfigSpace import Configuration as SpaceConfiguration
+from ConfigSpace.hyperparameters import FloatHyperparameter
+
+Value = str | int | float | bool
+Configuration = Mapping[str, Value]
+Split = Literal["validation", "test"]
+Goal = Literal["minimize", "maximize"]
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How much training a trial may get: ``minimum`` to ``maximum`` in steps of ``step`` (all in ``unit``)."""
+
+    unit: str
+    minimum: int
+    maximum: int
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        if not (0 < self.minimum <= self.maximum and self.step > 0):
+            raise ValueError(f"a fidelity needs 0 < minimum <= maximum and step > 0, got {self}")
+
+    def clamp(self, amount: float) -> int:
+        """The allowed fidelity nearest to ``amount``: a whole number of steps above the minimum, or the maximum."""
+        if amount >= self.maximum:
+            return self.maximum
+        steps = round((max(amount, self.minimum) - self.minimum) / self.step)
+        return min(self.maximum, self.minimum + steps * self.step)
+
+    def allows(self, amount: int) -> bool:
+        return self.clamp(amount) == amount
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quantity that a model is judged by. ``worst`` is the finite value that stands for a diverged training."""
+
+    name: str
+    goal: Goal
+    worst: float
+    comparable_across_fidelities: bool = True
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.worst):
+            raise ValueError(f"metric {self.name}: worst must be finite, got {self.worst}")
+
+    def better(self, value: float, than: float) -> bool:
+        return value < than if self.goal == "minimize" else value > than
+
+
+@dataclass(frozen=True)
+class DataRef:
+    """A versioned data set. ``digest`` is the SHA-256 of its arrays (``suite.data.digest``)."""
+
+    name: str
+    version: str
+    digest: str
+    licence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Frozen figures that the score needs (docs/scoring.md), measured by ``carbon-suite constants``.
+
+    a0, a1: anchors, the test value of the default (median over seeds) and the best known one.
+    v0: validation value of the default. m_t: mean energy of Sobol configurations over that of the default.
+    kappa_t: u of random search at the full budget. sigma_seed: standard deviation of the default's test value over seeds.
+    default_joules, default_cpu_seconds: one full training of the default on the machine named in ``measured_on``.
+    """
+
+    a0: float
+    a1: float
+    v0: float
+    m_t: float
+    kappa_t: float
+    sigma_seed: float
+    default_joules: float
+    default_cpu_seconds: float
+    seeds: int
+    configurations: int
+    provisional: bool
+    tier: str
+    measured_on: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def headroom_sigmas(self) -> float:
+        """How far the best known stands above the default, in units of seed noise; the ranked set needs >= 5."""
+        return abs(self.a1 - self.a0) / self.sigma_seed if self.sigma_seed > 0 else math.inf
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """Everything about a task that a run, a log or a table needs. JSON-able, free of torch.
+
+    mutable: hyper-parameters that may change in mid-training (never architecture).
+    paper: who posed the inner problem. summary: one line for ``carbon-suite list``.
+    """
+
+    name: str
+    version: str
+    summary: str
+    paper: str
+    space: ConfigurationSpace
+    fidelity: Fidelity
+    validation: Metric
+    test: Metric
+    data: tuple[DataRef, ...] = ()
+    mutable: frozenset[str] = frozenset()
+    constants: Constants | None = None
+
+    def __post_init__(self) -> None:
+        if self.name.count("/") != 1:
+            raise ValueError(f"a task is named paradigm/task, got {self.name!r}")
+        unknown = self.mutable - set(self.space)
+        if unknown:
+            raise ValueError(f"task {self.name}: mutable names {sorted(unknown)} are not in its space")
+
+    @property
+    def paradigm(self) -> str:
+        return self.name.split("/")[0]
+
+    @property
+    def default(self) -> Configuration:
+        """The default configuration: the space's own, without inactive hyper-parameters."""
+        return dict(self.space.get_default_configuration())
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "version": self.version,
+            "summary": self.summary,
+            "paper": self.paper,
+            "space": self.space.to_serialized_dict(),
+            "fidelity": asdict(self.fidelity),
+            "validation": asdict(self.validation),
+            "test": asdict(self.test),
+            "data": [asdict(ref) for ref in self.data],
+            "mutable": sorted(self.mutable),
+            "constants": asdict(self.constants) if self.constants else None,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_record``. Raises ``KeyError``, ``TypeError`` or ``ValueError`` on a record that is not one."""
+        constants = record["constants"]
+        return cls(
+            name=record["name"],
+            version=record["version"],
+            summary=record["summary"],
+            paper=record["paper"],
+            space=ConfigurationSpace.from_serialized_dict(dict(record["space"])),
+            fidelity=Fidelity(**record["fidelity"]),
+            validation=Metric(**record["validation"]),
+            test=Metric(**record["test"]),
+            data=tuple(DataRef(**ref) for ref in record["data"]),
+            mutable=frozenset(record["mutable"]),
+            constants=Constants(**constants) if constants else None,
+        )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training at ``fidelity``.
+
+    ``state`` holds tensors and plain values only, so that ``torch.load(weights_only=True)`` reads it back, and it holds
+    all that ``Task.evaluate`` and a later ``Task.train(start=...)`` need, the configuration included. It is a view,
+    valid until the generator is pulled again: whoever keeps it takes a snapshot (saves it).
+    """
+
+    fidelity: int
+    state: Mapping[str, Any]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """An inner problem, live or replayed.
+
+    ``train`` yields a checkpoint at the first state at or after each fidelity step, up to the maximum, and is pulled
+    no further than the trial needs. Its learning-rate schedules are tied to the *maximum* fidelity, so that a low
+    fidelity is a prefix of a high one. Started from a checkpoint it goes on bit for bit as if never interrupted.
+    ``evaluate`` answers in the units of ``spec.validation`` or ``spec.test``; it draws no random numbers that are not
+    fixed by the task. A training that diverges raises ``FloatingPointError`` or evaluates to NaN: the harness charges
+    the trial and calls it failed.
+    """
+
+    spec: TaskSpec
+
+    def load(self) -> Any: ...
+
+    def train(
+        self, data: Any, configuration: Configuration, seed: int, device: str, start: Checkpoint | None
+    ) -> Iterator[Checkpoint]: ...
+
+    def evaluate(self, data: Any, checkpoint: Checkpoint, split: Split) -> float: ...
+
+
+def canonical(configuration: Configuration) -> str:
+    """The one spelling of a configuration: JSON with sorted keys. Equal configurations have equal spellings."""
+    return json.dumps(dict(configuration), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def training_seed(run_seed: int, configuration: Configuration) -> int:
+    """Seed of a training, in [0, 2**63): a hash of run seed and configuration, so that nobody earns by redrawing noise."""
+    digest = hashlib.sha256(f"{run_seed}|{canonical(configuration)}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def complete(space: ConfigurationSpace, configuration: Configuration) -> Configuration:
+    """``configuration`` without inactive hyper-parameters and with plain Python values.
+
+    Raises ``ValueError`` where an active hyper-parameter is missing, unknown or out of range.
+    """
+    plain = {name: _plain(value) for name, value in configuration.items()}
+    try:
+        SpaceConfiguration(space, values=plain)
+        return _ordered(space, plain)
+    except Exception:  # inactive values, or something illegal: the slow path tells which
+        pass
+    unknown = set(plain) - set(space)
+    if unknown:
+        raise ValueError(f"unknown hyper-parameters {sorted(unknown)}; this space has {sorted(space)}")
+    active = _active(space, plain)
+    try:
+        SpaceConfiguration(space, values=active)
+    except Exception as error:
+        raise ValueError(f"illegal configuration {active}: {error}") from error
+    return _ordered(space, active)
+
+
+def _ordered(space: ConfigurationSpace, values: Configuration) -> Configuration:
+    """``values`` in the space's order, with 1 spelt 1.0 where the hyper-parameter is a float."""
+    return {
+        name: float(values[name]) if type(values[name]) is int and isinstance(space[name], FloatHyperparameter) else values[name]
+        for name in space
+        if name in values
+    }
+
+
+def is_active(space: ConfigurationSpace, name: str, active: Configuration) -> bool:
+    """Whether hyper-parameter ``name`` applies, given the ``active`` values of those before it in the space's order."""
+    return all(_holds(condition, active) for condition in space.parent_conditions_of[name])
+
+
+def _active(space: ConfigurationSpace, values: Configuration) -> dict[str, Value]:
+    """The entries of ``values`` that apply. ConfigSpace iterates parents before children."""
+    active: dict[str, Value] = {}
+    for name in space:
+        if name in values and is_active(space, name, active):
+            active[name] = values[name]
+    return active
+
+
+def _holds(condition: Any, active: Configuration) -> bool:
+    """A condition on an inactive parent does not hold (ConfigSpace's own check raises ``KeyError`` there)."""
+    match condition:
+        case AndConjunction():
+            return all(_holds(part, active) for part in condition.components)
+        case OrConjunction():
+            return any(_holds(part, active) for part in condition.components)
+        case _:
+            return condition.parent.name in active and bool(condition.satisfied_by_value(dict(active)))
+
+
+def _plain(value: Any) -> Value:
+    """Python's own type for a numpy scalar, which JSON cannot write."""
+    plain: Value = value.item() if hasattr(value, "item") else value
+    return plain
+
+
+def card_path(module_file: str) -> Path:
+    """Where the card of the task in ``module_file`` lies: a JSON file of the same name beside it."""
+    return Path(module_file).with_suffix(".json")
+
+
+def constants_beside(module_file: str) -> Constants | None:
+    """The constants from the task's card, or None before ``carbon-suite constants`` has measured them."""
+    card = card_path(module_file)
+    if not card.exists():
+        return None
+    constants = json.loads(card.read_text())["constants"]
+    return Constants(**constants) if constants else None

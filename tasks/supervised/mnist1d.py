@@ -1,0 +1,174 @@
+"""Supervised learning: tell ten kinds of 1-D signals apart with a small convolutional net.
+
+The signals are MNIST-1D (Greydanus & Kobak 2024, arXiv:2011.14439): ten templates, shifted, scaled, sheared and
+buried in correlated noise. The library makes them on the spot; its Apache-2.0 licence covers them. Of its 4,000
+training signals the last 1,000 are for validation; its own 1,000 test signals are for testing.
+
+The search is over the optimiser, the net and the augmentation, which must match the ways in which the signals vary.
+
+| figure                                  | value             | n                         |
+|-----------------------------------------|-------------------|---------------------------|
+| CPU seconds of a full default training  | 1.4               | 5 seeds                   |
+| CPU seconds of random configurations    | 0.7 to 3.4        | 60 configurations, seed 0 |
+| test error rate of the default          | 0.242             | 5 seeds                   |
+| its standard deviation over seeds       | 0.019             | 5 seeds                   |
+| best seen                               | 0.039             | 60 configurations, seed 0 |
+| median, worst                           | 0.48, 0.91        | 60 configurations, seed 0 |
+| guessing                                | 0.90              |                           |
+
+Spearman's correlation of validation and test is 0.997 over the 60. Measured on one core of an AMD EPYC with one
+thread, Python 3.11, torch 2.13.0, numpy 2.4.6, mnist1d 0.0.2.post1.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ConfigSpace import Categorical, ConfigurationSpace, Float, Integer
+from torch import nn
+from torch.nn import functional
+
+from suite.data import verified
+from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
+from tasks import augmentation
+from tasks.networks import signal_cnn
+from tasks.optimisers import MUTABLE, build_optimiser, descend, optimiser_space
+from tasks.training import Data, Training, drawn_from, require_finite, restored, stream
+
+EPOCHS = 30  # the maximum fidelity; the minimum is one epoch
+BATCH = 64
+LENGTH, CLASSES = 40, 10
+TRAIN = 3000  # of the 4,000 signals that the library calls its training part
+
+DATA = DataRef(
+    name="mnist1d",
+    version="1",
+    digest="ad4a884dbca22067de919c8b53252ece7af3e9b8be85a00c0f245b5ccad895d5",
+    licence="Apache-2.0",
+    source="mnist1d 0.0.2.post1 (PyPI), make_dataset(get_dataset_args())",
+)
+
+
+def generated() -> dict[str, np.ndarray]:
+    """The library's 4,000 + 1,000 signals: x (n, 40) float64, y (n,). Its reseeding of global generators is undone."""
+    from mnist1d.data import get_dataset_args, make_dataset  # here, since it imports matplotlib and requests
+
+    python, legacy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        made = make_dataset(get_dataset_args())
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)
+        torch.set_rng_state(torch_state)
+    return {name: made[name] for name in ("x", "y", "x_test", "y_test")}
+
+
+def split(made: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Train and validation from the library's training part, test from its own: x (n, 1, 40) float32, y (n,) int64."""
+    parts = {
+        "train": (made["x"][:TRAIN], made["y"][:TRAIN]),
+        "validation": (made["x"][TRAIN:], made["y"][TRAIN:]),
+        "test": (made["x_test"], made["y_test"]),
+    }
+    arrays = {}
+    for name, (x, y) in parts.items():
+        arrays[f"{name}_x"] = x[:, None, :].astype(np.float32)
+        arrays[f"{name}_y"] = y.astype(np.int64)
+    return arrays
+
+
+def build_model(configuration: Configuration) -> nn.Module:
+    """(batch, 1, 40) -> (batch, 10) logits; the first weights come from the global generator."""
+    return signal_cnn(
+        LENGTH, CLASSES, int(configuration["width"]), int(configuration["depth"]), str(configuration["normalisation"])
+    )
+
+
+def augmented(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:
+    """(batch, 1, 40) -> the same, each signal changed at random as strongly as the configuration says."""
+    x = augmentation.shift(x, int(configuration["shift"]), generator)
+    x = augmentation.ramp(x, float(configuration["ramp"]), generator)
+    return augmentation.noise(x, float(configuration["noise"]), generator)
+
+
+def begin(configuration: Configuration, seed: int, device: str) -> Training[nn.Module]:
+    """A training before its first epoch."""
+    with drawn_from(stream(seed, "weights")):
+        model = build_model(configuration).to(device)
+    streams = {"order": stream(seed, "order"), "augmentation": stream(seed, "augmentation")}
+    return Training(configuration, seed, model, build_optimiser(model.parameters(), configuration), streams)
+
+
+def train_epoch(training: Training[nn.Module], x: torch.Tensor, y: torch.Tensor, epoch: int) -> torch.Tensor:
+    """One pass over the training set in a new order; returns the loss of the last batch."""
+    order = torch.randperm(len(x), generator=training.streams["order"]).to(x.device)
+    batches = torch.split(order, BATCH)
+    schedule = str(training.configuration["schedule"])
+    for number, batch in enumerate(batches):
+        inputs = augmented(x[batch], training.configuration, training.streams["augmentation"])
+        loss = functional.cross_entropy(training.model(inputs), y[batch])
+        descend(training.optimiser, loss, schedule, (epoch + number / len(batches)) / EPOCHS)
+    return loss.detach()
+
+
+@dataclass(frozen=True)
+class Mnist1d:
+    """The task, by the contract of ``suite.task.Task``."""
+
+    spec: TaskSpec
+
+    def load(self) -> Data:
+        """``x`` (n, 1, 40) and ``y`` (n,) of ``train``, ``validation`` and ``test``; raises ``DataMismatch``."""
+        arrays = verified(self.spec.data[0], split(generated()))
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def train(
+        self, data: Data, configuration: Configuration, seed: int, device: str, start: Checkpoint | None
+    ) -> Iterator[Checkpoint]:
+        training = begin(configuration, seed, device)
+        done = training.resume(start) if start else 0
+        x, y = data["train_x"].to(device), data["train_y"].to(device)
+        for epoch in range(done, EPOCHS):
+            require_finite(train_epoch(training, x, y, epoch), epoch + 1)
+            yield training.checkpoint(epoch + 1)
+
+    @torch.no_grad()
+    def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
+        """Share of the signals of ``split`` that are put into a wrong class."""
+        model, _, device = restored(build_model, checkpoint.state)
+        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
+        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+
+
+def search_space() -> ConfigurationSpace:
+    """Twelve hyper-parameters; the default is a plain Adam on a plain net, without augmentation."""
+    space = ConfigurationSpace(name="supervised/mnist1d")
+    space.add(
+        *optimiser_space(),
+        Categorical("normalisation", ["none", "batch", "group"], default="none"),
+        Categorical("width", [16, 32, 48], default=32, ordered=True),
+        Integer("depth", (1, 4), default=3),
+        Integer("shift", (0, 6), default=0),
+        Float("ramp", (0.0, 1.0), default=0.0),
+        Float("noise", (0.0, 0.3), default=0.0),
+    )
+    return space
+
+
+TASK = Mnist1d(
+    TaskSpec(
+        name="supervised/mnist1d",
+        version="1",
+        summary="classify ten kinds of 1-D signals with a convolutional net (error rate)",
+        paper="Greydanus & Kobak 2024, Scaling Down Deep Learning with MNIST-1D, arXiv:2011.14439",
+        space=search_space(),
+        fidelity=Fidelity("epochs", 1, EPOCHS),
+        validation=Metric("validation error rate", "minimize", worst=1.0),
+        test=Metric("test error rate", "minimize", worst=1.0),
+        data=(DATA,),
+        mutable=MUTABLE | {"shift", "ramp", "noise"},
+        constants=constants_beside(__file__),
+    )
+)

@@ -1,0 +1,59 @@
+"""Runs for tests: in a process of their own, as the board makes them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from suite.runs.engine import PINNED
+from suite.runs.log import Budget, RunLog, read_log
+from suite.runs.plan import RunPlan
+
+HERE = Path(__file__).parent
+VALLEY = f"{HERE / 'examples' / 'valley.py'}:TASK"
+CLIMBER = f"{HERE / 'examples' / 'climber.py'}:Climber"
+SCRIPTED = f"{HERE / 'runs' / 'tasks_that_fail.py'}:TASK"
+
+
+def script(name: str) -> str:
+    return f"{HERE / 'runs' / 'scripts.py'}:{name}"
+
+
+def budget(joules: float | None = None, trials: int | None = None, v0: float | None = 0.5) -> Budget:
+    """A budget in joules or trials, for a task whose default costs one joule."""
+    microjoules = None if joules is None else round(joules * 1e6)
+    return Budget(joules, microjoules, trials, 1_000_000, 1, v0)
+
+
+def session(plan: RunPlan, directory: Path) -> subprocess.Popen[str]:
+    """Start a run as the board does."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "suite.runs.session", plan.to_json(), str(directory), str(_own_pid())],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", **PINNED},
+    )
+
+
+def _own_pid() -> int:
+    import os
+
+    return os.getpid()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., RunLog]:
+    """Run to the end and read the log. Keyword arguments are those of ``RunPlan``."""
+
+    def make(task: str, strategy: str, into: str = "run", **plan: object) -> RunLog:
+        given = RunPlan(task, strategy, seed=0, budget=budget(trials=1000), crosscheck=False)
+        process = session(replace(given, **plan), tmp_path / into)  # type: ignore[arg-type]
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        return read_log(tmp_path / into)
+
+    return make
