@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite import catalog
-from suite.energy.carbon import REFERENCE, grid as find_grid
+from suite.energy.carbon import REFERENCE
+from suite.energy.carbon import grid as find_grid
 from suite.runs.board import Board, Settings, find_logs
 from suite.runs.log import RunLog, read_log
 from suite.runs.processes import Listener, Result, Silent

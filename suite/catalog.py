@@ -89,12 +89,14 @@ def load_strategy(name: str) -> type[Strategy]:
     strategy: type[Strategy] = _load(STRATEGIES, name)
     missing = [part for part in ("ask", "tell") if not callable(getattr(strategy, part, None))]
     if not isinstance(strategy, type) or missing or not isinstance(getattr(strategy, "info", None), StrategyInfo):
-        raise CatalogError(f"strategy {name}: {strategy!r} is not a class with info, ask and tell (suite.search.strategy)")
+        raise CatalogError(
+            f"strategy {name}: {strategy!r} is not a class with info, ask and tell (suite.search.strategy)"
+        )
     return strategy
 
 
 def load_meter(name: str) -> MeterFactory:
-    """What builds the meter called ``name`` from ``Means``. Raises ``CatalogError``, and ``Unavailable`` when called."""
+    """What builds the meter called ``name`` from ``Means``. Raises ``CatalogError``; the call, ``Unavailable``."""
     factory: MeterFactory = _load(METERS, name)
     return factory
 
@@ -114,7 +116,9 @@ def _entry(group: str, name: str) -> EntryPoint:
         raise CatalogError(f"no {_KIND[group]} is called {name!r}; there are: {', '.join(_names(group)) or 'none'}")
     origins = {entry.value for entry in found}
     if len(origins) > 1:
-        raise CatalogError(f"{len(origins)} packages bring a {_KIND[group]} {name!r} ({sorted(origins)}): uninstall all but one")
+        raise CatalogError(
+            f"{len(origins)} packages bring a {_KIND[group]} {name!r} ({sorted(origins)}): uninstall all but one"
+        )
     return found[0]
 
 
@@ -155,7 +159,10 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _is_own(entry: EntryPoint) -> bool:
-    return entry.module.partition(".")[0] in ("suite", "tasks") and (_HOME / Path(*entry.module.split("."))).parent.is_dir()
+    return (
+        entry.module.partition(".")[0] in ("suite", "tasks")
+        and (_HOME / Path(*entry.module.split("."))).parent.is_dir()
+    )
 
 
 def _card(entry: EntryPoint) -> Path:

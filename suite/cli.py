@@ -14,8 +14,12 @@ import click
 from suite import __version__
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-GRID = click.option("--grid", metavar="ZONE", help="Country (ISO 3166, three letters) for kg CO2e; default: the frozen reference.")
-PUE = click.option("--pue", type=float, help="Power usage effectiveness of the site for kg CO2e; default: the frozen reference.")
+GRID = click.option(
+    "--grid", metavar="ZONE", help="Country (ISO 3166, three letters) for kg CO2e; default: the frozen reference."
+)
+PUE = click.option(
+    "--pue", type=float, help="Power usage effectiveness of the site for kg CO2e; default: the frozen reference."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -34,7 +38,9 @@ def _epilog(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-@cli.command("list", epilog=_epilog("carbon-suite list", "carbon-suite list strategies", "carbon-suite list tasks --json"))
+@cli.command(
+    "list", epilog=_epilog("carbon-suite list", "carbon-suite list strategies", "carbon-suite list tasks --json")
+)
 @click.argument("kind", type=click.Choice(["tasks", "strategies", "meters"]), required=False)
 @JSON
 def list_(kind: str | None, as_json: bool) -> None:
@@ -67,10 +73,18 @@ def describe(name: str, as_json: bool) -> None:
 def _run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that fix a board's settings."""
     options = [
-        click.option("--jobs", default=1, show_default=True, help="Runs side by side. Ranked runs are best made one at a time."),
+        click.option(
+            "--jobs", default=1, show_default=True, help="Runs side by side. Ranked runs are best made one at a time."
+        ),
         click.option("--workers", default=1, show_default=True, help="Trials side by side within a run."),
         click.option("--device", default="cpu", show_default=True, help="Where trainings run: cpu, cuda, cuda:1."),
-        click.option("--meter", "meters", multiple=True, metavar="NAME", help="Meter to use, one a component. [default: cpu-time]"),
+        click.option(
+            "--meter",
+            "meters",
+            multiple=True,
+            metavar="NAME",
+            help="Meter to use, one a component. [default: cpu-time]",
+        ),
         click.option("--watts-per-core", type=float, help="Declared power that one busy core adds. [default: 10]"),
         click.option("--idle-watts", type=float, help="Declared power of the machine at rest. [default: 1 a core]"),
         click.option("--no-crosscheck", is_flag=True, help="Leave codecarbon's reading beside ours out."),
@@ -87,10 +101,25 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
     )
 )
 @click.option("--task", "tasks", multiple=True, required=True, metavar="GLOB", help="Tasks by name; may be repeated.")
-@click.option("--strategy", "strategies", multiple=True, required=True, metavar="GLOB", help="Strategies by name, or FILE.py:CLASS.")
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    required=True,
+    metavar="GLOB",
+    help="Strategies by name, or FILE.py:CLASS.",
+)
 @click.option("--seeds", default="0-9", show_default=True, metavar="LIST", help="Seeds of the runs: 0-4, or 0,2,5.")
-@click.option("--budget", default=40.0, show_default=True, help="Carbon budget of a run, in random trainings of its task.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The board's directory; gone on with if it exists.")
+@click.option(
+    "--budget", default=40.0, show_default=True, help="Carbon budget of a run, in random trainings of its task."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The board's directory; gone on with if it exists.",
+)
 @_run_options
 @JSON
 def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, as_json: bool, **options: Any) -> None:
@@ -110,11 +139,19 @@ def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, 
         sys.exit(1)
 
 
-@cli.command(epilog=_epilog("carbon-suite rank board", "carbon-suite rank board --grid FRA --pue 1.2", "carbon-suite rank board --format latex"))
+@cli.command(
+    epilog=_epilog(
+        "carbon-suite rank board",
+        "carbon-suite rank board --grid FRA --pue 1.2",
+        "carbon-suite rank board --format latex",
+    )
+)
 @click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 @GRID
 @PUE
-@click.option("--format", "style", default="table", show_default=True, type=click.Choice(["table", "md", "csv", "latex", "json"]))
+@click.option(
+    "--format", "style", default="table", show_default=True, type=click.Choice(["table", "md", "csv", "latex", "json"])
+)
 def rank(directories: Sequence[Path], grid: str | None, pue: float | None, style: str) -> None:
     """Rank strategies by performance per kg of CO2e, from trial logs alone."""
     from suite.report.tables import write
@@ -125,7 +162,13 @@ def rank(directories: Sequence[Path], grid: str | None, pue: float | None, style
 
 @cli.command(epilog=_epilog("carbon-suite report board --out report"))
 @click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the page, pictures and tables go.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where the page, pictures and tables go.",
+)
 @GRID
 @PUE
 def report(directories: Sequence[Path], out: Path, grid: str | None, pue: float | None) -> None:
@@ -158,13 +201,27 @@ def demo(out: Path) -> None:
 
 @cli.command(epilog=_epilog("carbon-suite constants few_shot/sinusoid --out calibration --jobs 2"))
 @click.argument("patterns", nargs=-1, required=True, metavar="TASK...")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the trainings are logged; gone on with if it exists.")
-@click.option("--seeds", default=20, show_default=True, help="Trainings of the default, and of the best configuration found.")
-@click.option("--configurations", default=64, show_default=True, help="Sobol configurations, for the mean cost of a training.")
-@click.option("--campaign", default=64, show_default=True, help="Trials of the search (tpe) for the best configuration.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where the trainings are logged; gone on with if it exists.",
+)
+@click.option(
+    "--seeds", default=20, show_default=True, help="Trainings of the default, and of the best configuration found."
+)
+@click.option(
+    "--configurations", default=64, show_default=True, help="Sobol configurations, for the mean cost of a training."
+)
+@click.option(
+    "--campaign", default=64, show_default=True, help="Trials of the search (tpe) for the best configuration."
+)
 @click.option("--frozen", is_flag=True, help="Not provisional: scores rest on these until the task's next version.")
 @_run_options
-def constants(patterns: Sequence[str], out: Path, seeds: int, configurations: int, campaign: int, frozen: bool, **options: Any) -> None:
+def constants(
+    patterns: Sequence[str], out: Path, seeds: int, configurations: int, campaign: int, frozen: bool, **options: Any
+) -> None:
     """Measure a task's constants (anchors, v0, m_t, kappa) and write them to the card beside its module."""
     from suite import catalog
     from suite.constants import Campaign
@@ -189,7 +246,11 @@ def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Se
             results = board.run(tasks, strategies, seeds, progress)
             microjoules += progress.microjoules
     kwh = microjoules / 1e6 / JOULES_PER_KWH
-    failed = [{"run": result.job.name, "status": result.status, "message": result.message} for result in results if not result.ok]
+    failed = [
+        {"run": result.job.name, "status": result.status, "message": result.message}
+        for result in results
+        if not result.ok
+    ]
     return {
         "runs": len(results),
         "failed": failed,
@@ -203,8 +264,9 @@ def _say(summary: dict[str, Any], out: Path) -> None:
     for failure in summary["failed"]:
         click.echo(f"failed: {failure['run']}: {failure['message']}", err=True)
     click.echo(
-        f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} runs ended. This command spent "
-        f"{summary['kwh'] * 1000:.3g} Wh, {summary['kg_co2e']:.3g} kg CO2e ({summary['tier']}: right within a factor of 3)."
+        f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} runs ended. "
+        f"This command spent {summary['kwh']:.3g} kWh, {summary['kg_co2e']:.3g} kg CO2e "
+        f"({summary['tier']}: right within a factor of 3)."
     )
     if not summary["failed"]:
         click.echo(f"Rank them with: carbon-suite rank {out}")
@@ -226,8 +288,10 @@ def _settings(meters: Sequence[str], no_crosscheck: bool, **given: Any) -> Any:
     from suite import catalog
     from suite.runs.board import Settings
 
-    chosen = {"meters": tuple(catalog.select(catalog.METERS, meters))} if meters else {}
-    return Settings(**chosen, crosscheck=not no_crosscheck, **{name: value for name, value in given.items() if value is not None})
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if meters:
+        chosen["meters"] = tuple(catalog.select(catalog.METERS, meters))
+    return Settings(**chosen, crosscheck=not no_crosscheck)
 
 
 def _seeds(text: str) -> list[int]:
@@ -271,3 +335,7 @@ def main() -> None:
     except ValueError as error:  # all errors of this package about its input
         click.echo(f"carbon-suite: {error}", err=True)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

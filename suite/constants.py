@@ -1,9 +1,9 @@
 """Measures a task's constants by ordinary, metered, resumable runs, and writes the task's card.
 
-    DIR/PARADIGM/TASK/default/seed-N/     full trainings of the default: a0, v0, sigma_seed, energy
-    DIR/PARADIGM/TASK/sobol/seed-0/       the pool: Sobol configurations in full: m_t, kappa_t
-    DIR/PARADIGM/TASK/tpe/seed-0/         the campaign: a search for the best configuration
-    DIR/PARADIGM/TASK/retrained/seed-N/   the best of both, trained anew: a1
+DIR/PARADIGM/TASK/default/seed-N/     full trainings of the default: a0, v0, sigma_seed, energy
+DIR/PARADIGM/TASK/sobol/seed-0/       the pool: Sobol configurations in full: m_t, kappa_t
+DIR/PARADIGM/TASK/tpe/seed-0/         the campaign: a search for the best configuration
+DIR/PARADIGM/TASK/retrained/seed-N/   the best of both, trained anew: a1
 """
 
 import json

@@ -4,6 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    OrdinalHyperparameter,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -101,13 +107,20 @@ def _task(spec: TaskSpec) -> Record:
 def _hyperparameter(spec: TaskSpec, name: str) -> Record:
     """One row of a space: what kind of values, the default, and when it applies."""
     hyperparameter = spec.space[name]
-    values = getattr(hyperparameter, "choices", None) or getattr(hyperparameter, "sequence", None)
-    if values is None and hasattr(hyperparameter, "lower"):
-        values = f"{hyperparameter.lower:g} to {hyperparameter.upper:g}{', log' if hyperparameter.log else ''}"
+    match hyperparameter:
+        case UniformFloatHyperparameter() | UniformIntegerHyperparameter():
+            log = ", log" if hyperparameter.log else ""
+            values: Any = f"{hyperparameter.lower:g} to {hyperparameter.upper:g}{log}"
+        case CategoricalHyperparameter():
+            values = list(hyperparameter.choices)
+        case OrdinalHyperparameter():
+            values = list(hyperparameter.sequence)
+        case _:
+            values = [hyperparameter.default_value]
     conditions = [str(condition).partition(" | ")[2] for condition in spec.space.parent_conditions_of[name]]
     return {
         "name": name,
-        "values": values if isinstance(values, str) else list(values or [hyperparameter.default_value]),
+        "values": values,
         "default": hyperparameter.default_value,
         "active if": "; ".join(conditions) or "always",
     }

@@ -34,7 +34,9 @@ class BoardProgress:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._progress.stop()
 
     @property
@@ -48,7 +50,9 @@ class BoardProgress:
 
     def advanced(self, job: Job, charged_microjoules: int, total_microjoules: int) -> None:
         self._microjoules[job.name] = total_microjoules
-        self._progress.update(self._bars[job.name], completed=charged_microjoules, detail=self._energy(total_microjoules))
+        self._progress.update(
+            self._bars[job.name], completed=charged_microjoules, detail=self._energy(total_microjoules)
+        )
         self._show()
 
     def ended(self, result: Result) -> None:

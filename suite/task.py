@@ -1,6 +1,7 @@
 """The contract of the inner problem: what a task is, in terms that need no torch.
 
-Bi-level form. Inner: ``theta*(lambda) = argmin_theta L_train(theta, lambda)``. Outer: ``max_lambda M_valid(theta*(lambda))``.
+Bi-level form. Inner: ``theta*(lambda) = argmin_theta L_train(theta, lambda)``.
+Outer: ``max_lambda M_valid(theta*(lambda))``.
 A task owns the inner line; a strategy (``suite.search.strategy``) searches the outer one and never sees the task.
 """
 
@@ -80,7 +81,8 @@ class Constants:
 
     a0, a1: anchors, the test value of the default (median over seeds) and the best known one.
     v0: validation value of the default. m_t: mean energy of Sobol configurations over that of the default.
-    kappa_t: u of random search at the full budget. sigma_seed: standard deviation of the default's test value over seeds.
+    kappa_t: u of random search at the full budget. sigma_seed: standard deviation of the default's test value over
+    seeds.
     default_joules, default_cpu_seconds: one full training of the default on the machine named in ``measured_on``.
     """
 
@@ -157,7 +159,7 @@ class TaskSpec:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Inverse of ``to_record``. Raises ``KeyError``, ``TypeError`` or ``ValueError`` on a record that is not one."""
+        """Inverse of ``to_record``. Raises ``KeyError``, ``TypeError`` or ``ValueError`` where a record is not one."""
         constants = record["constants"]
         return cls(
             name=record["name"],
@@ -216,7 +218,7 @@ def canonical(configuration: Configuration) -> str:
 
 
 def training_seed(run_seed: int, configuration: Configuration) -> int:
-    """Seed of a training, in [0, 2**63): a hash of run seed and configuration, so that nobody earns by redrawing noise."""
+    """Seed of a training, in [0, 2**63): a hash of run seed and configuration: nobody earns by redrawing noise."""
     digest = hashlib.sha256(f"{run_seed}|{canonical(configuration)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -246,7 +248,9 @@ def complete(space: ConfigurationSpace, configuration: Configuration) -> Configu
 def _ordered(space: ConfigurationSpace, values: Configuration) -> Configuration:
     """``values`` in the space's order, with 1 spelt 1.0 where the hyper-parameter is a float."""
     return {
-        name: float(values[name]) if type(values[name]) is int and isinstance(space[name], FloatHyperparameter) else values[name]
+        name: float(values[name])
+        if type(values[name]) is int and isinstance(space[name], FloatHyperparameter)
+        else values[name]
         for name in space
         if name in values
     }

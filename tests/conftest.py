@@ -1,5 +1,6 @@
 """Runs for tests: in a process of their own, as the board makes them."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,21 +29,16 @@ def budget(joules: float | None = None, trials: int | None = None, v0: float | N
     return Budget(joules, microjoules, trials, 1_000_000, 1, v0)
 
 
-def session(plan: RunPlan, directory: Path) -> subprocess.Popen[str]:
+def session(plan: RunPlan, directory: Path, cwd: Path | None = None) -> subprocess.Popen[str]:
     """Start a run as the board does."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "suite.runs.session", plan.to_json(), str(directory), str(_own_pid())],
+        [sys.executable, "-P", "-m", "suite.runs.session", plan.to_json(), str(directory), str(os.getpid())],
+        cwd=cwd,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env={"PATH": "/usr/bin:/bin", **PINNED},
     )
-
-
-def _own_pid() -> int:
-    import os
-
-    return os.getpid()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ Not our source, since its tasks lose what lies between them, and its short windo
 import contextlib
 import io
 import logging
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,7 +70,7 @@ def _quiet() -> Iterator[None]:
     logger = logging.getLogger("codecarbon")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    with open(os.devnull, "w") as sink, contextlib.redirect_stderr(sink), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         try:
             yield
         finally:

@@ -58,7 +58,14 @@ def ranking(board: Board, grid: Grid, pue: float | None = None) -> "pd.DataFrame
 def printed(board: Board, grid: Grid, pue: float, dash: str = "-") -> Printed:
     """The ranking with all its columns, for a page."""
     paradigms = _paradigms(board)
-    headers = ("Rank", "Strategy", "Family", "H (1/kg)", "Pi", *(f"Pi {wording.paradigm_label(name)}" for name in paradigms))
+    headers = (
+        "Rank",
+        "Strategy",
+        "Family",
+        "H (1/kg)",
+        "Pi",
+        *(f"Pi {wording.paradigm_label(name)}" for name in paradigms),
+    )
     energies = tuple(wording.qualified(label, board.tier) for label in ("kWh charged", "kWh total", "kg CO2e"))
     rows = tuple(
         (
@@ -81,7 +88,8 @@ def caption(board: Board, grid: Grid, pue: float) -> str:
     return " ".join(
         (
             f"{wording.size_sentence(board)} H: performance per kg CO2e at the frozen reference.",
-            "Pi: 0 does nothing, 1/2 is random search, 1 the limit. Strategies that cannot be separated share ranks.",
+            f"Pi: 0 does nothing, 1/2 is random search, 1 the limit. {wording.INTERVALS}",
+            "Strategies that cannot be separated share ranks.",
             wording.energy_sentence(board.tier),
             wording.grid_sentence(grid, pue),
         )
@@ -162,26 +170,30 @@ def _row(board: Board, entry: Entry, grid: Grid, pue: float) -> dict[str, Any]:
 
 
 def _text(board: Board, grid: Grid, pue: float) -> str:
-    """For a terminal: the main columns, Pi by paradigm below them where there are several, then the notes."""
     table = printed(board, grid, pue)
-    paradigms = len(_paradigms(board))
-    split, after = 5, 5 + paradigms
-    main = _columns(table, [0, 1, 3, 4, after, after + 1, after + 3])
-    parts = [_ruled(main)]
-    if paradigms > 1:
-        parts.append(_ruled(_columns(table, [0, 1, *range(split, after)])))
-    parts.append(textwrap.fill(table.caption, _WIDTH) + "\n")
-    parts.append("".join(textwrap.fill(note, _WIDTH, initial_indent="- ", subsequent_indent="  ") + "\n" for note in table.notes))
+    notes = (textwrap.fill(note, _WIDTH, initial_indent="- ", subsequent_indent="  ") + "\n" for note in table.notes)
+    parts = (*map(_ruled, split(table, brief=True)), textwrap.fill(table.caption, _WIDTH) + "\n", "".join(notes))
     return "\n".join(part for part in parts if part)
+
+
+def split(table: Printed, brief: bool) -> list[Printed]:
+    """``table`` as a page can hold it: the main columns, then Pi by paradigm where there are several.
+
+    brief: without the family and the charged energy, which is near the budget for all.
+    """
+    after = len(table.headers) - 4  # trials, kWh charged, kWh total, kg CO2e
+    main = [0, 1, 3, 4, after, after + 2, after + 3] if brief else [*range(5), *range(after, after + 4)]
+    paradigms = list(range(5, after))
+    return [_columns(table, main), *([_columns(table, [0, 1, *paradigms])] if len(paradigms) > 1 else [])]
 
 
 def _columns(table: Printed, chosen: list[int]) -> Printed:
     return Printed(
         tuple(table.headers[column] for column in chosen),
         tuple(tuple(row[column] for column in chosen) for row in table.rows),
-        2,
-        table.caption,
-        table.notes,
+        sum(column < table.left for column in chosen),
+        "",
+        (),
     )
 
 
@@ -191,9 +203,11 @@ def _ruled(table: Printed) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    ruled = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    ruled = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for number, header in enumerate(table.headers):
-        ruled.add_column(Text(header.replace(" (", "\n(")), justify="left" if number < table.left else "right", no_wrap=True)
+        ruled.add_column(
+            Text(header.replace(" (", "\n(")), justify="left" if number < table.left else "right", no_wrap=True
+        )
     for row in table.rows:
         ruled.add_row(*(Text(_one_line(cell)) for cell in row))
     console = Console(file=io.StringIO(), width=10_000, color_system=None)
@@ -219,13 +233,22 @@ def _escape_markdown(text: str) -> str:
 
 
 def _latex(board: Board, grid: Grid, pue: float) -> str:
-    """A booktabs table; the notes stand below it, as wide as the page."""
+    """Booktabs tables under one caption, with the notes below them."""
     table = printed(board, grid, pue, dash="--")
-    alignment = "l" * table.left + "r" * (len(table.headers) - table.left)
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_escape_latex(table.caption)}}}",
+        "\n\\par\\medskip\n".join(_tabular(part) for part in split(table, brief=True)),
+        *(rf"\par\smallskip\raggedright\footnotesize {_escape_latex(note)}" for note in table.notes),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tabular(table: Printed) -> str:
+    alignment = "l" * table.left + "r" * (len(table.headers) - table.left)
+    lines = [
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
         " & ".join(_escape_latex(header) for header in table.headers) + r" \\",
@@ -233,10 +256,8 @@ def _latex(board: Board, grid: Grid, pue: float) -> str:
         *(" & ".join(_escape_latex(cell) for cell in row) + r" \\" for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip\raggedright\footnotesize {_escape_latex(note)}" for note in table.notes),
-        r"\end{table}",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _escape_latex(text: str) -> str:

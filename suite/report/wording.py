@@ -7,10 +7,16 @@ from typing import Final
 from suite.energy.carbon import Grid
 from suite.energy.ledger import JOULES_PER_KWH
 from suite.score.board import Board, Entry
+from suite.score.ranks import LEVEL
 
+#: What stands in brackets.
+INTERVALS: Final = f"Brackets are {LEVEL:.0%} intervals over seeds."
 #: What an estimated energy is worth: the prior of a power model.
 FACTOR: Final = "within a factor of 3"
+EN_DASH: Final = "\N{EN DASH}"
 NOT_DEFINED: Final = "not defined"
+
+_UNITS: Final = ((1.0, "kWh"), (1e3, "Wh"), (1e6, "mWh"))
 
 _ENERGY: Final = {
     "measured": "Energy is measured by counters.",
@@ -25,8 +31,9 @@ def figure(value: float | None) -> str:
         return NOT_DEFINED
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    magnitude = math.floor(math.log10(abs(value)))
-    return f"{value:.{max(0, 2 - magnitude)}f}" if -4 < magnitude < 6 else f"{value:.2e}"
+    scientific = f"{value:.2e}"
+    magnitude = int(scientific.partition("e")[2])
+    return f"{value:.{max(0, 2 - magnitude)}f}" if -4 < magnitude < 6 else scientific
 
 
 def share(value: float | None) -> str:
@@ -69,11 +76,17 @@ def grid_sentence(grid: Grid, pue: float) -> str:
 
 
 def size_sentence(board: Board) -> str:
-    return f"{_count(board.tasks, 'task')}, {_count(board.strategies, 'strategy', 'strategies')}, {_count(board.seeds, 'seed')}."
+    tasks, seeds = _count(board.tasks, "task"), _count(board.seeds, "seed")
+    return f"{tasks}, {_count(board.strategies, 'strategy', 'strategies')}, {seeds}."
 
 
 def kwh(microjoules: float) -> float:
     return microjoules / 1e6 / JOULES_PER_KWH
+
+
+def unit(kwh: float) -> tuple[float, str]:
+    """The unit in which ``kwh`` is at least 1, and how many of it make one kWh."""
+    return next(((factor, name) for factor, name in _UNITS if kwh * factor >= 1), _UNITS[-1])
 
 
 def paradigm_label(paradigm: str) -> str:

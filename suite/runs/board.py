@@ -74,7 +74,9 @@ class Reference:
         ends = [(log, log.trials[0]) for log in logs if log.trials]
         failed = [end.reason for _, end in ends if end.validation is None]
         if failed or not ends:
-            raise BoardError(f"task {task}: its default configuration could not be trained: {'; '.join(failed) or 'no trial'}")
+            raise BoardError(
+                f"task {task}: its default configuration could not be trained: {'; '.join(failed) or 'no trial'}"
+            )
         constants = task_spec(task).constants
         values = [end.validation for _, end in ends if end.validation is not None]
         return cls(
@@ -107,7 +109,9 @@ class Board:
     def calibrate(self, tasks: Sequence[str], listener: Listener) -> list[Result]:
         """Train each task's default where that has not been done yet. Returns how it went, failures included."""
         missing = [task for task in tasks if task_spec(task).name not in self._references]
-        jobs = {task: [self._calibration(task, seed) for seed in range(self.settings.default_trainings)] for task in missing}
+        jobs = {
+            task: [self._calibration(task, seed) for seed in range(self.settings.default_trainings)] for task in missing
+        }
         results = run_jobs([job for several in jobs.values() for job in several], self.settings.jobs, listener)
         if all(result.ok for result in results):
             for task, several in jobs.items():
@@ -116,7 +120,9 @@ class Board:
             self._save()
         return results
 
-    def run(self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], listener: Listener) -> list[Result]:
+    def run(
+        self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], listener: Listener
+    ) -> list[Result]:
         """Make, or go on with, the runs of each strategy on each task with each seed.
 
         Strategies are interleaved, so that a slow hour of the machine falls on all of them.
@@ -130,8 +136,8 @@ class Board:
         reference = self._references[spec.name]
         if reference.version != spec.version:
             raise BoardError(
-                f"{self.directory} was started with version {reference.version} of task {task}, and version {spec.version} "
-                "is installed; start a new directory"
+                f"{self.directory} was started with version {reference.version} of task {task}, "
+                f"and version {spec.version} is installed; start a new directory"
             )
         m_t = spec.constants.m_t if spec.constants else 1.0
         return Budget(
@@ -176,7 +182,11 @@ class Board:
 
     def _check_settings(self, kept: dict[str, Any]) -> None:
         ours = json.loads(json.dumps(asdict(self.settings)))
-        differing = [f"{name} is {kept.get(name)!r} there and {value!r} here" for name, value in ours.items() if kept.get(name) != value]
+        differing = [
+            f"{name} is {kept.get(name)!r} there and {value!r} here"
+            for name, value in ours.items()
+            if kept.get(name) != value
+        ]
         if differing:
             raise BoardError(
                 f"{self.directory} holds a board with other settings: {'; '.join(differing)}. "
@@ -205,7 +215,10 @@ def find_logs(directories: Iterable[Path]) -> list[Path]:
         root = directory / "runs" if (directory / BOARD_NAME).exists() else directory
         logs = [root] if root.is_file() else sorted(root.rglob(LOG_NAME))
         if not logs:
-            raise LogError(f"{directory}: there is no trial log ({LOG_NAME}) below it; make one with `carbon-suite run --out {directory}`")
+            raise LogError(
+                f"{directory}: there is no trial log ({LOG_NAME}) below it; "
+                f"make one with `carbon-suite run --out {directory}`"
+            )
         found.update(dict.fromkeys(logs))
     return list(found)
 

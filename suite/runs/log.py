@@ -190,7 +190,7 @@ class LogWriter:
     none; ``sync`` also waits for the disk, so that a power cut loses none either."""
 
     def __init__(self, path: Path, keep_bytes: int | None = None) -> None:
-        """Opens ``path`` to append, after cutting a torn last line off: ``keep_bytes`` is the length of what is whole."""
+        """Opens ``path`` to append, and cuts a torn last line off: ``keep_bytes`` is the length of what is whole."""
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         if keep_bytes is not None:
             os.ftruncate(self._file, keep_bytes)

@@ -78,11 +78,15 @@ class Trials:
             raise RunError(f"strategy {name} proposed to go on from trial {number}, which is not a completed trial")
         if parent.fidelity > proposal.fidelity:
             raise RunError(
-                f"strategy {name} proposed to go on from trial {number} at fidelity {parent.fidelity} to less ({proposal.fidelity})"
+                f"strategy {name} proposed to go on from trial {number} at fidelity {parent.fidelity} "
+                f"to less, {proposal.fidelity}"
             )
         changed = _differences(parent.configuration, proposal.configuration)
         if changed - self._spec.mutable or (changed and "mutation" not in self._info.capabilities):
-            raise RunError(f"strategy {name} changed {sorted(changed)} of trial {number} in mid-training; mutable are {sorted(self._spec.mutable)}")
+            raise RunError(
+                f"strategy {name} changed {sorted(changed)} of trial {number} in mid-training; "
+                f"mutable are {sorted(self._spec.mutable)}"
+            )
 
     def _worse(self, value: float) -> float:
         if self._worst is None or self._spec.validation.better(self._worst, value):

@@ -15,7 +15,8 @@ class RunPlan:
 
     task, strategy: names in the catalogue. role: "ranked" or "calibration". jobs: runs side by side on this machine,
     which share its declared idle power. default: what the strategy is given as the default, where not the task's own
-    (to retrain a configuration in a calibration). time_limit_seconds: what one trial may take. crosscheck: run codecarbon too.
+    (to retrain a configuration in a calibration). time_limit_seconds: what one trial may take.
+    crosscheck: run codecarbon too.
     """
 
     task: str

@@ -31,7 +31,14 @@ class Runner:
     """Keeps the workers busy with what the strategy asks for until the budget is used up or nothing is left to ask."""
 
     def __init__(
-        self, plan: RunPlan, spec: TaskSpec, strategy: Strategy, trials: Trials, engine: LocalEngine, book: Book, directory: Path
+        self,
+        plan: RunPlan,
+        spec: TaskSpec,
+        strategy: Strategy,
+        trials: Trials,
+        engine: LocalEngine,
+        book: Book,
+        directory: Path,
     ) -> None:
         self._plan = plan
         self._spec = spec
@@ -195,9 +202,7 @@ class Runner:
     def _conclude(self, attempt: _Attempt, outcome: Outcome, seconds: float) -> None:
         self._end(attempt, outcome, self._book.of_trial(attempt.number) / 1e6, seconds)
 
-    def _end(
-        self, attempt: _Attempt, outcome: Outcome, joules: float, seconds: float, returned: bool = False
-    ) -> None:
+    def _end(self, attempt: _Attempt, outcome: Outcome, joules: float, seconds: float, returned: bool = False) -> None:
         """Log the end of a trial, then tell the strategy: what was told is always in the log."""
         self._book.write(
             "trial",
@@ -218,7 +223,10 @@ class Runner:
         """A worker died: its trial failed and is charged; another worker takes its place."""
         ending = self._remove(pid, died=True)
         if attempt is None:
-            raise RunError(f"a worker ended by {ending} while it was set up; its output is in {self._checkpoints.parent / 'worker.log'}")
+            raise RunError(
+                f"a worker ended by {ending} while it was set up; "
+                f"its output is in {self._checkpoints.parent / 'worker.log'}"
+            )
         self._start_worker()
         self._conclude(attempt, Outcome("failed", reason=f"the worker ended by {ending}"), 0.0)
 

@@ -184,7 +184,10 @@ def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], meters: Seq
         jobs=plan.jobs,
         device=plan.device,
         time_limit_seconds=plan.time_limit_seconds,
-        meters=tuple({"component": m.info.component, "meter": m.info.name, "tier": m.info.tier, "source": m.source} for m in meters),
+        meters=tuple(
+            {"component": m.info.component, "meter": m.info.name, "tier": m.info.tier, "source": m.source}
+            for m in meters
+        ),
         machine=machine_facts(),
     )
 

@@ -39,7 +39,10 @@ class _Failed(Exception):
 
 
 def make(task: Task, data: Any, order: Order, device: str, enter: Callable[[Phase], None]) -> Outcome:
-    """Carry ``order`` out. ``enter`` is told of each change of phase after training. Whatever the task raises fails the trial."""
+    """Carry ``order`` out. ``enter`` is told of each change of phase after training.
+
+    Whatever the task raises fails the trial.
+    """
     try:
         checkpoint = _train(task, data, order, device)
         enter("validate")

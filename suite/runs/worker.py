@@ -50,7 +50,9 @@ class Line:
         outlived = self._outlived + end_children()
         self._outlived = 0
         if outlived:
-            outcome = Outcome("failed", reason=f"{outlived} process(es) outlived the trial; a trial must end what it starts")
+            outcome = Outcome(
+                "failed", reason=f"{outlived} process(es) outlived the trial; a trial must end what it starts"
+            )
         self.say(outcome=vars(outcome))
 
     def order(self) -> Order | None:
@@ -78,7 +80,7 @@ def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool) -> N
 
 
 def warm_up(task: Task, data: Any, device: str) -> None:
-    """One short training of the default, so that lazy initialisation is paid for in setup and not by the first trial."""
+    """One short training of the default, so that lazy initialisation falls into setup and not on the first trial."""
     checkpoint = next(iter(task.train(data, task.spec.default, 0, device, None)))
     task.evaluate(data, checkpoint, "validation")
 
@@ -117,7 +119,9 @@ def children() -> list[int]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return []  # the common case, told by one call
-    return [int(pid) for thread in Path("/proc/self/task").iterdir() for pid in (thread / "children").read_text().split()]
+    return [
+        int(pid) for thread in Path("/proc/self/task").iterdir() for pid in (thread / "children").read_text().split()
+    ]
 
 
 def main(descriptor: str, task_name: str, device: str, keep: str, parent: str) -> None:

@@ -1,6 +1,6 @@
 """Baselines: the default configuration, random search, Sobol points."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from ConfigSpace import (
@@ -105,7 +105,7 @@ def from_unit_cube(space: ConfigurationSpace, point: np.ndarray) -> Configuratio
     return complete(space, values)
 
 
-def _at(hyperparameter: Hyperparameter, u: float) -> Value:
+def _at(hyperparameter: Hyperparameter[Any, Any], u: float) -> Value:
     value: Value
     match hyperparameter:
         case Constant():

@@ -23,7 +23,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 
 from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial
-from suite.task import Configuration, Value, is_active
+from suite.task import Value, is_active
 
 
 class OptunaStrategy:
@@ -85,7 +85,7 @@ class Tpe(OptunaStrategy):
         super().__init__(problem, sampler)
 
 
-def distribution(hyperparameter: Hyperparameter) -> BaseDistribution:
+def distribution(hyperparameter: Hyperparameter[Any, Any]) -> BaseDistribution:
     """Optuna's distribution over the values of ``hyperparameter``. Raises ``ValueError`` for a kind it has none for."""
     match hyperparameter:
         case UniformFloatHyperparameter():
@@ -119,5 +119,7 @@ def _suggest_one(trial: optuna.Trial, name: str, over: BaseDistribution) -> Any:
             return trial.suggest_float(name, over.low, over.high, log=over.log)
         case IntDistribution():
             return trial.suggest_int(name, over.low, over.high, log=over.log)
-        case _:
+        case CategoricalDistribution():
             return trial.suggest_categorical(name, over.choices)
+        case _:
+            raise TypeError(f"{name}: no suggestion for {over}")

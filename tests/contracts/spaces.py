@@ -38,7 +38,10 @@ def single() -> ConfigurationSpace:
 def categories() -> ConfigurationSpace:
     """A space of six configurations, which any strategy soon repeats."""
     space = ConfigurationSpace()
-    space.add(Categorical("colour", ["red", "green", "blue"], default="red"), Categorical("large", [True, False], default=True))
+    space.add(
+        Categorical("colour", ["red", "green", "blue"], default="red"),
+        Categorical("large", [True, False], default=True),
+    )
     return space
 
 

@@ -109,7 +109,9 @@ def test_another_seed_proposes_something_else(name: str) -> None:
 
 
 def test_the_same_proposals_in_a_fresh_process() -> None:
-    expected = {name: [list(record(p)) for p in search(name, problem("mixed"), 25, failing=0.12)] for name in STRATEGIES}
+    expected = {
+        name: [list(record(p)) for p in search(name, problem("mixed"), 25, failing=0.12)] for name in STRATEGIES
+    }
     assert json.loads(_in_fresh_process()) == expected
 
 
@@ -120,7 +122,9 @@ def _in_fresh_process() -> str:
         "print(json.dumps({n: [record(p) for p in search(n, problem('mixed'), 25, failing=0.12)] for n in STRATEGIES}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "123"}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -129,4 +133,12 @@ def test_it_presents_itself(name: str) -> None:
     assert info.name == name
     assert info.family
     assert info.summary
-    assert info.capabilities <= {"conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program"}
+    assert info.capabilities <= {
+        "conditional",
+        "fidelity",
+        "asynchronous",
+        "mutation",
+        "objectives",
+        "constraints",
+        "program",
+    }

@@ -34,7 +34,9 @@ def test_a_living_worker_counts_and_its_end_does_not_count_it_twice() -> None:
     tree = ProcessTree()
     tree.refresh()
     before = tree.cpu_ns()
-    worker = subprocess.Popen([sys.executable, "-S", "-c", BURN + "\nimport sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    worker = subprocess.Popen(
+        [sys.executable, "-S", "-c", BURN + "\nimport sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    )
     tree.watch(worker.pid)
     end = time.monotonic() + 20
     while tree.worker_cpu_ns(worker.pid) < 0.2e9 and time.monotonic() < end:

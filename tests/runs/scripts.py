@@ -116,7 +116,9 @@ class Climbs(Acts):
 
 
 class FromNowhere(Acts):
-    info: ClassVar = StrategyInfo("from-nowhere", family="tests", summary="a parent that is none", capabilities=frozenset({"fidelity"}))
+    info: ClassVar = StrategyInfo(
+        "from-nowhere", family="tests", summary="a parent that is none", capabilities=frozenset({"fidelity"})
+    )
 
     def ask(self) -> Proposal:
         return Proposal({"act": "work", "x": 0.3}, 5, 17)

@@ -14,13 +14,32 @@ from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskS
 
 BUSY_SECONDS = 0.3
 _BURN = f"import time\nwhile time.process_time() < {BUSY_SECONDS}: pass"
-_ORPHAN = f"import os, time\nif os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  {_BURN.replace(chr(10), chr(10) + '  ')}\n os._exit(0)"
+_ORPHAN = f"""import os
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        exec({_BURN!r})
+    os._exit(0)"""
 
 SPACE = ConfigurationSpace()
 SPACE.add(
     Categorical(
         "act",
-        ["work", "raise", "nan", "diverge", "exit", "segfault", "hang", "sleep", "child", "orphan", "linger", "short", "slow_test"],
+        [
+            "work",
+            "raise",
+            "nan",
+            "diverge",
+            "exit",
+            "segfault",
+            "hang",
+            "sleep",
+            "child",
+            "orphan",
+            "linger",
+            "short",
+            "slow_test",
+        ],
         default="work",
     ),
     Float("x", (0.0, 1.0), default=0.5),

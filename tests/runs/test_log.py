@@ -85,7 +85,10 @@ def write(path: Path, records: list[dict[str, Any]]) -> Path:
 def test_a_log_reads_back(tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.jsonl", RECORDS))
     assert log.header == HEADER
-    assert [(trial.number, trial.status, trial.validation) for trial in log.trials] == [(1, "ok", 0.25), (2, "failed", None)]
+    assert [(trial.number, trial.status, trial.validation) for trial in log.trials] == [
+        (1, "ok", 0.25),
+        (2, "failed", None),
+    ]
     assert [trial.charged_microjoules for trial in log.trials] == [105, 210]
     assert [trial.microjoules for trial in log.trials] == [100, 100]
     assert log.charged_microjoules == 210
@@ -153,7 +156,10 @@ def test_writing_goes_on_after_a_torn_line(tmp_path: Path) -> None:
 
 
 def test_a_lost_attempt_is_taken_back_from_the_charge(tmp_path: Path) -> None:
-    lost = [{"record": "heartbeat", "segments": [segment("train", 1, 70)], "total": 0}, {"record": "lost", "trial": 1, "attempt": 0, "total": 0}]
+    lost = [
+        {"record": "heartbeat", "segments": [segment("train", 1, 70)], "total": 0},
+        {"record": "lost", "trial": 1, "attempt": 0, "total": 0},
+    ]
     log = read_log(write(tmp_path / "log.jsonl", [*RECORDS[:3], *lost, end(1)]))
     assert log.lost_microjoules == 70
     assert log.trials[0].microjoules == 100

@@ -1,4 +1,4 @@
-"""What a run promises: every trial ends, is charged and logged; the strategy pays for what it does, and not for the test."""
+"""What a run promises: every trial ends, is charged and logged; a strategy pays for what it does, not for the test."""
 
 from collections.abc import Callable
 from pathlib import Path

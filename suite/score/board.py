@@ -1,0 +1,347 @@
+"""A board: runs with one budget, one tier and one kind of machine, scored and ranked. A pure function of trial logs.
+
+Boards are never pooled: logs that differ in what must be equal are refused.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import Final
+
+import numpy as np
+
+from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
+from suite.energy.ledger import JOULES_PER_KWH
+from suite.runs.log import RunLog
+from suite.score.curve import Curve, curve
+from suite.score.efficiency import Array, efficiency, headline, weights
+from suite.score.ranks import TaskSeeds, improvement, uncertainty
+from suite.task import Constants
+
+FULL_BUDGET: Final = 40.0  # random trainings; frozen kappas hold for this one alone
+RANDOM: Final = "random"
+FEW_SEEDS: Final = 10
+
+
+class ScoreError(ValueError):
+    """Logs that cannot be scored together; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One strategy on one task, over its seeds. missing: seeds that others have and it has not."""
+
+    task: str
+    strategy: str
+    seeds: tuple[int, ...]
+    missing: tuple[int, ...]
+    u: float
+    kappa: float
+    pi: float
+    final_s: float
+    test_median: float | None
+    kwh: float
+    microjoules_by_phase: dict[str, int]
+    lost_microjoules: int
+    trials: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One strategy on the board. Energies (kWh) are sums over its runs; headline is None where it is not defined."""
+
+    strategy: str
+    family: str
+    headline: float | None
+    headline_interval: tuple[float, float] | None
+    pi: float
+    pi_interval: tuple[float, float] | None
+    pi_by_paradigm: dict[str, float]
+    rank_interval: tuple[int, int]
+    kwh: float
+    kwh_total: float
+
+
+@dataclass(frozen=True)
+class Board:
+    """What a board says. Entries are sorted by Pi, best first; improvement[a, b] is the probability that a beats b."""
+
+    entries: tuple[Entry, ...]
+    cells: tuple[Cell, ...]
+    curves: tuple[Curve, ...]
+    tasks: tuple[str, ...]
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    tier: str
+    budget_multiple: float
+    reference: str
+    improvement: dict[tuple[str, str], float]
+    notes: tuple[str, ...]
+
+
+def score(logs: Sequence[RunLog]) -> Board:
+    """Score and rank the runs in ``logs``, in whatever order they come. Raises ``ScoreError``."""
+    ranked = sorted((log for log in logs if log.header.role == "ranked"), key=_key)
+    _check(ranked)
+    runs = _Runs(ranked)
+    matrices = [runs.matrix(task) for task in runs.tasks]
+    cells = [cell for task, matrix in zip(runs.tasks, matrices, strict=True) for cell in runs.cells(task, matrix)]
+    counts = weights(runs.tasks)
+    intervals = uncertainty(matrices, counts)
+    beats = improvement(matrices, counts)
+    names = runs.strategies
+    entries = [
+        _entry(runs, name, cells, intervals.pi_intervals[m], intervals.rank_intervals[m])
+        for m, name in enumerate(names)
+    ]
+    return Board(
+        entries=tuple(sorted(entries, key=lambda entry: (-entry.pi, entry.strategy))),
+        cells=tuple(cells),
+        curves=tuple(runs.curves.values()),
+        tasks=runs.tasks,
+        strategies=names,
+        seeds=tuple(sorted({log.header.seed for log in ranked})),
+        tier=ranked[0].header.tier,
+        budget_multiple=runs.multiple,
+        reference="frozen" if runs.frozen else "local random search",
+        improvement={(names[a], names[b]): probability for (a, b), probability in beats.items()},
+        notes=tuple(_notes(runs, cells, intervals.pi_intervals)),
+    )
+
+
+class _Runs:
+    """The runs of a board by task, strategy and seed. Tasks and strategies are in the order of their names."""
+
+    def __init__(self, logs: Sequence[RunLog]) -> None:
+        self.logs = {_key(log): log for log in logs}
+        self.curves = {key: curve(log) for key, log in self.logs.items()}
+        self.tasks = tuple(sorted({task for task, _, _ in self.logs}))
+        self.strategies = tuple(sorted({strategy for _, strategy, _ in self.logs}))
+        self.multiple = float(logs[0].header.budget.multiple or 0)
+        constants = [self.constants(task) for task in self.tasks]
+        self.provisional = any(each.provisional for each in constants)
+        self.frozen = self.multiple == FULL_BUDGET and not self.provisional
+        if not self.frozen:
+            self._check_reference()
+
+    def of(self, task: str, strategy: str) -> dict[int, RunLog]:
+        """The runs of ``strategy`` on ``task`` by seed."""
+        return {seed: log for (t, s, seed), log in self.logs.items() if (t, s) == (task, strategy)}
+
+    def seeds(self, task: str) -> list[int]:
+        return sorted({seed for t, _, seed in self.logs if t == task})
+
+    def constants(self, task: str) -> Constants:
+        constants = next(log.header.task.constants for (t, _, _), log in self.logs.items() if t == task)
+        assert constants is not None  # checked before
+        return constants
+
+    def budget_kg(self, task: str) -> float:
+        """B_ref: the budget in kg of the reference grid and site, on the machine that the constants come from."""
+        constants = self.constants(task)
+        joules = self.multiple * constants.m_t * constants.default_joules
+        return kg_co2e(joules / JOULES_PER_KWH, REFERENCE, REFERENCE_PUE)
+
+    def matrix(self, task: str) -> TaskSeeds:
+        """s(B) and D / B of every strategy with every seed of ``task``; a missing run stands at the worst s seen."""
+        worst = min(0.0, *(min(each.s) for (t, _, _), each in self.curves.items() if t == task))
+        final_s, areas = [], []
+        for strategy in self.strategies:
+            found = [self.curves.get((task, strategy, seed)) for seed in self.seeds(task)]
+            final_s.append([each.final_s if each else worst for each in found])
+            areas.append([each.area if each else 1 - worst for each in found])
+        ran = np.array([bool(self.of(task, strategy)) for strategy in self.strategies])
+        kappa = self.constants(task).kappa_t if self.frozen else None
+        reference = None if self.frozen else self.strategies.index(RANDOM)
+        return TaskSeeds(np.array(final_s), np.array(areas), ran, kappa, reference)
+
+    def cells(self, task: str, matrix: TaskSeeds) -> list[Cell]:
+        """One cell for each strategy that ran ``task``."""
+        u = efficiency(matrix.final_s, matrix.areas)
+        pi = matrix.pi(np.arange(matrix.seeds)[None])[:, 0]
+        kappa = matrix.kappa if matrix.reference is None else float(u[matrix.reference])
+        assert kappa is not None
+        return [
+            self._cell(task, strategy, float(u[m]), kappa, float(pi[m]), matrix.final_s[m])
+            for m, strategy in enumerate(self.strategies)
+            if matrix.ran[m]
+        ]
+
+    def _cell(self, task: str, strategy: str, u: float, kappa: float, pi: float, final_s: Array) -> Cell:
+        logs = self.of(task, strategy)
+        trials = [trial for log in logs.values() for trial in log.trials if not trial.returned]
+        a0 = self.constants(task).a0
+        tests = [self.curves[task, strategy, seed].test[-1] for seed in logs]
+        phases: dict[str, int] = defaultdict(int)
+        for log in logs.values():
+            for phase, microjoules in log.microjoules_by_phase().items():
+                phases[phase] += microjoules
+        return Cell(
+            task=task,
+            strategy=strategy,
+            seeds=tuple(logs),
+            missing=tuple(seed for seed in self.seeds(task) if seed not in logs),
+            u=u,
+            kappa=kappa,
+            pi=pi,
+            final_s=float(final_s.mean()),
+            test_median=median(a0 if test is None else test for test in tests),
+            kwh=mean(_kwh(log.charged_microjoules) for log in logs.values()),
+            microjoules_by_phase=dict(phases),
+            lost_microjoules=sum(log.lost_microjoules for log in logs.values()),
+            trials=len(trials),
+            failed=sum(trial.status == "failed" for trial in trials),
+        )
+
+    def _check_reference(self) -> None:
+        for task in self.tasks:
+            if not self.of(task, RANDOM):
+                raise ScoreError(
+                    f"task {task} has no runs of random search, which stands in for the frozen reference "
+                    f"{'while its constants are provisional' if self.provisional else f'at a budget of {self.multiple:g}'}"
+                    ": run it with `--strategy random` and the same seeds"
+                )
+
+
+def _entry(
+    runs: _Runs, name: str, cells: Sequence[Cell], interval: tuple[float, float] | None, ranks: tuple[int, int]
+) -> Entry:
+    pi_of = {cell.task: cell.pi for cell in cells if cell.strategy == name}
+    kappas = {cell.task: cell.kappa for cell in cells}
+    paradigms: dict[str, list[float]] = defaultdict(list)
+    for task in runs.tasks:
+        paradigms[task.split("/")[0]].append(pi_of.get(task, 0.0))
+    by_paradigm = {paradigm: mean(values) for paradigm, values in paradigms.items()}
+
+    def to_headline(pi: float) -> float | None:
+        return headline(pi, [kappas[task] for task in runs.tasks], [runs.budget_kg(task) for task in runs.tasks])
+
+    pi = mean(by_paradigm.values())
+    ends = [to_headline(end) for end in interval] if interval else [None, None]
+    own = [log for (_, strategy, _), log in runs.logs.items() if strategy == name]
+    return Entry(
+        strategy=name,
+        family=str(own[0].header.strategy.get("family", "")),
+        headline=to_headline(pi),
+        headline_interval=(ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None,
+        pi=pi,
+        pi_interval=interval,
+        pi_by_paradigm=by_paradigm,
+        rank_interval=ranks,
+        kwh=sum(_kwh(log.charged_microjoules) for log in own),
+        kwh_total=sum(_kwh(log.total_microjoules) for log in own),
+    )
+
+
+def _notes(runs: _Runs, cells: Sequence[Cell], intervals: Iterable[object]) -> list[str]:
+    """Plain sentences that the table must carry."""
+    notes = []
+    if runs.multiple != FULL_BUDGET:
+        notes.append(
+            f"The budget is {runs.multiple:g} random trainings a run; a ranked board has {FULL_BUDGET:g}. "
+            "Orders at small budgets can differ from those at the full one."
+        )
+    provisional = [task for task in runs.tasks if runs.constants(task).provisional]
+    if provisional:
+        notes.append(f"The constants of {', '.join(provisional)} are provisional: measured with few seeds.")
+    if not runs.frozen:
+        notes.append("The runs of random search on this board stand in for the frozen reference: its pi is 1/2.")
+    seeds = min(len(runs.seeds(task)) for task in runs.tasks)
+    if any(interval is None for interval in intervals):
+        notes.append("With one seed there are no intervals, and nobody is separated from anybody.")
+    elif seeds < FEW_SEEDS:
+        notes.append(f"With {seeds} seeds the intervals are rough; a ranked board has at least {FEW_SEEDS}.")
+    no_gain = [cell.task for cell in cells if cell.strategy == RANDOM and cell.kappa == 0]
+    if no_gain:
+        notes.append(f"Random search gained nothing on {', '.join(no_gain)}: H is not defined.")
+    for cell in cells:
+        if cell.missing:
+            listed = ", ".join(map(str, cell.missing))
+            notes.append(
+                f"{cell.strategy} has no run on {cell.task} with seed {listed}, which counts the worst s seen."
+            )
+    return notes + _partial(runs, cells) + _unfinished(runs)
+
+
+def _partial(runs: _Runs, cells: Sequence[Cell]) -> list[str]:
+    """Strategies that did not run all tasks, and how all compare on the tasks that all of them ran."""
+    ran = {name: {cell.task for cell in cells if cell.strategy == name} for name in runs.strategies}
+    notes = [
+        f"{name} did not run {', '.join(sorted(set(runs.tasks) - tasks))}, which counts pi = 0 there."
+        for name, tasks in ran.items()
+        if tasks != set(runs.tasks)
+    ]
+    common = sorted(set.intersection(*ran.values()))
+    if notes and common:
+        pi = {(cell.task, cell.strategy): cell.pi for cell in cells}
+        counts = weights(common)
+        means = {
+            name: sum(w * pi[task, name] for w, task in zip(counts, common, strict=True)) for name in runs.strategies
+        }
+        order = sorted(means, key=lambda name: -means[name])
+        notes.append(
+            f"Pi on {', '.join(common)} alone: " + ", ".join(f"{name} {means[name]:.3f}" for name in order) + "."
+        )
+    return notes
+
+
+def _unfinished(runs: _Runs) -> list[str]:
+    notes = []
+    for (task, strategy, seed), log in runs.logs.items():
+        if log.ended is None:
+            notes.append(f"{strategy} on {task} with seed {seed} has not ended: it is scored as it stands.")
+        if log.torn:
+            notes.append(f"{log.path} ends in {log.torn} bytes of an unfinished record, which were left out.")
+    return notes
+
+
+def _check(logs: Sequence[RunLog]) -> None:
+    """Raise ``ScoreError`` unless ``logs`` are runs of one board."""
+    if not logs:
+        raise ScoreError("there are no ranked runs to score; make some with `carbon-suite run`")
+    for log in logs:
+        header = log.header
+        if header.task.constants is None:
+            raise ScoreError(
+                f"{log.path}: task {header.task.name} has no constants; measure them with `carbon-suite constants`"
+            )
+        if header.budget.multiple is None or not header.budget.microjoules or header.budget.v0 is None:
+            raise ScoreError(f"{log.path}: this run had no energy budget, so it cannot be ranked")
+    _check_equal(logs, "budget", lambda log: log.header.budget.multiple)
+    _check_equal(logs, "tier of energy", lambda log: log.header.tier)
+    _check_equal(logs, "device", lambda log: log.header.device)
+    _check_equal(logs, "number of workers", lambda log: log.header.workers)
+    seen: dict[tuple[str, str, int], RunLog] = {}
+    for log in logs:
+        other = seen.setdefault(_key(log), log)
+        if other is not log:
+            raise ScoreError(
+                f"{other.path} and {log.path} are both the run of {' '.join(map(str, _key(log)))}; give one of them"
+            )
+    for task in {log.header.task.name for log in logs}:
+        own = [log for log in logs if log.header.task.name == task]
+        _check_equal(own, f"version of task {task}", lambda log: log.header.task.version)
+        _check_equal(own, f"definition of task {task}", lambda log: log.header.task)
+    for name in {log.header.strategy["name"] for log in logs}:
+        own = [log for log in logs if log.header.strategy["name"] == name]
+        _check_equal(own, f"version of strategy {name}", lambda log: log.header.strategy.get("version"))
+        _check_equal(own, f"source of strategy {name}", lambda log: log.header.strategy.get("file_sha256"))
+
+
+def _check_equal(logs: Sequence[RunLog], what: str, value: Callable[[RunLog], object]) -> None:
+    for log in logs[1:]:
+        if value(log) != value(logs[0]):
+            raise ScoreError(
+                f"the {what} differs between {logs[0].path} and {log.path}: such runs are different boards and are not "
+                "ranked together"
+            )
+
+
+def _key(log: RunLog) -> tuple[str, str, int]:
+    return log.header.task.name, str(log.header.strategy["name"]), log.header.seed
+
+
+def _kwh(microjoules: int) -> float:
+    return microjoules / 1e6 / JOULES_PER_KWH

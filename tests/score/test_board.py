@@ -1,0 +1,196 @@
+"""What a board promises: nobody's score depends on the others, and what cannot be compared is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suite.runs.log import RunLog
+from suite.score.board import ScoreError, score
+from suite.score.curve import curve
+from suite.score.efficiency import efficiency
+from suite.score.ranks import TaskSeeds, bca, uncertainty
+from tests.score.make import CONSTANTS, provisional, run, several, spec
+
+SEEDS = 10
+
+
+def noisy(strategy: str, level: float, task: str = "toy/one", seeds: int = SEEDS, spread: float = 0.1) -> list[RunLog]:
+    """Runs that reach about ``level`` half-way."""
+    draw = np.random.default_rng(abs(hash_of(strategy + task)))
+    levels = np.clip(level + spread * draw.standard_normal(seeds), 0.01, 1.0)
+    return several(strategy, [[(0.2, 0.5 * value), (0.5, value)] for value in levels], task=spec(task))
+
+
+def hash_of(text: str) -> int:
+    return sum((position + 1) * ord(letter) for position, letter in enumerate(text))
+
+
+LOGS = [
+    *noisy("good", 0.9),
+    *noisy("fair", 0.5),
+    *noisy("random", 0.5),
+    *noisy("good", 0.8, "other/two"),
+    *noisy("fair", 0.5, "other/two"),
+    *noisy("random", 0.5, "other/two"),
+]
+
+
+def test_a_clearly_better_method_is_separated_and_equals_share_a_rank() -> None:
+    ranks = {entry.strategy: entry.rank_interval for entry in score(LOGS).entries}
+    assert ranks == {"good": (1, 1), "fair": (2, 3), "random": (2, 3)}
+
+
+def test_the_order_of_logs_does_not_matter() -> None:
+    assert score(LOGS) == score(LOGS[::-1])
+
+
+def test_the_same_logs_give_the_same_bytes() -> None:
+    assert repr(score(LOGS)) == repr(score(LOGS))
+
+
+@pytest.mark.parametrize("multiple", [40.0, 3.0])
+def test_adding_a_competitor_changes_nobodys_score(multiple: float) -> None:
+    logs = [
+        replace(log, header=replace(log.header, budget=replace(log.header.budget, multiple=multiple))) for log in LOGS
+    ]
+    without = [log for log in logs if log.header.strategy["name"] != "good"]
+    before = {entry.strategy: (entry.pi, entry.headline, entry.pi_by_paradigm) for entry in score(without).entries}
+    after = {entry.strategy: (entry.pi, entry.headline, entry.pi_by_paradigm) for entry in score(logs).entries}
+    assert before == {name: figures for name, figures in after.items() if name != "good"}
+
+
+STEPS = st.lists(st.tuples(st.floats(0.01, 1.0), st.floats(0.0, 1.0)), max_size=6)
+
+
+@given(STEPS, st.floats(0.0, 0.5))
+def test_a_curve_that_dominates_another_never_scores_lower(steps: list[tuple[float, float]], lift: float) -> None:
+    ordered = sorted(steps)
+    lower = curve(run(*ordered))
+    higher = curve(run(*((0.9 * charge, min(1.0, s + lift)) for charge, s in ordered)))
+    one, other = (efficiency(np.array([each.final_s]), np.array([each.area])) for each in (lower, higher))
+    assert other >= one - 1e-12
+
+
+@given(STEPS)
+def test_scores_are_bounded_and_nothing_scores_below_doing_nothing(steps: list[tuple[float, float]]) -> None:
+    logs = [run(*sorted(steps)), run(strategy="idle"), run((0.5, 0.5), strategy="random")]
+    pi = {cell.strategy: cell.pi for cell in score(logs).cells}
+    assert pi["idle"] == 0.0
+    assert 0.0 <= pi["a"] < 1.0
+
+
+def test_a_task_that_a_strategy_did_not_run_counts_zero_and_the_common_tasks_are_told() -> None:
+    logs = [log for log in LOGS if (log.header.strategy["name"], log.header.task.name) != ("good", "other/two")]
+    board = score(logs)
+    good = next(entry for entry in board.entries if entry.strategy == "good")
+    assert good.pi_by_paradigm["other"] == 0.0
+    assert any("good did not run other/two" in note for note in board.notes)
+    assert any(note.startswith("Pi on toy/one alone: good ") for note in board.notes)
+
+
+def test_a_missing_seed_is_told() -> None:
+    assert any("fair has no run on toy/one with seed 3" in note for note in score([*LOGS[:13], *LOGS[14:]]).notes)
+
+
+def test_while_constants_are_provisional_local_random_search_is_the_reference() -> None:
+    logs = [replace(log, header=replace(log.header, task=provisional(log.header.task))) for log in LOGS]
+    board = score(logs)
+    assert board.reference == "local random search"
+    assert next(entry.pi for entry in board.entries if entry.strategy == "random") == 0.5
+    assert any("provisional" in note for note in board.notes)
+    with pytest.raises(ScoreError, match=r"no runs of random search.*provisional.*--strategy random"):
+        score([log for log in logs if log.header.strategy["name"] != "random"])
+
+
+def test_one_seed_gives_no_interval_and_separates_nobody() -> None:
+    board = score([log for log in LOGS if log.header.seed == 0])
+    assert all(entry.pi_interval is None and entry.rank_interval == (1, 3) for entry in board.entries)
+    assert any("With one seed" in note for note in board.notes)
+
+
+def test_an_unfinished_run_is_scored_as_it_stands_and_told() -> None:
+    board = score([*LOGS[1:], replace(LOGS[0], ended=None)])
+    assert any("good on toy/one with seed 0 has not ended" in note for note in board.notes)
+
+
+def _header(**change: object) -> RunLog:
+    return replace(LOGS[0], header=replace(LOGS[0].header, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (_header(budget=replace(LOGS[0].header.budget, multiple=20.0)), "the budget differs"),
+        (_header(device="cuda"), "the device differs"),
+        (_header(workers=4), "the number of workers differs"),
+        (_header(task=replace(LOGS[0].header.task, version="2")), "the version of task toy/one differs"),
+        (_header(strategy={"name": "good", "version": "2"}), "the version of strategy good differs"),
+        (_header(meters=({"tier": "measured"},)), "the tier of energy differs"),
+        (_header(budget=replace(LOGS[0].header.budget, microjoules=None)), "had no energy budget"),
+        (_header(task=spec(constants=None)), "has no constants; measure them with `carbon-suite constants`"),
+        (replace(LOGS[1], torn=1), "are both the run of toy/one good 1"),
+    ],
+)
+def test_what_is_no_board_is_refused(odd: RunLog, message: str) -> None:
+    with pytest.raises(ScoreError, match=message):
+        score([odd, *LOGS[1:]])
+
+
+def test_without_runs_there_is_nothing_to_score() -> None:
+    with pytest.raises(ScoreError, match="no ranked runs"):
+        score([_header(role="calibration")])
+
+
+def test_the_reference_budget_makes_the_headline() -> None:
+    """One task, pi = 1/2, so H is kappa / B_ref with B_ref of 40 default trainings of one joule."""
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
+
+    board = score(several("a", [[(0.5, 0.5)], [(0.5, 0.5)]]))
+    kg = kg_co2e(40 / 3.6e6, REFERENCE, REFERENCE_PUE)
+    assert board.entries[0].headline == pytest.approx(CONSTANTS.kappa_t / kg)
+
+
+def test_equal_methods_are_seldom_separated() -> None:
+    """Three methods of one distribution, ten seeds, two tasks: someone is separated in about 5 % of boards, no more."""
+    rng = np.random.default_rng(7)
+    separated = 0
+    for _ in range(200):
+        tasks = [_drawn(rng, methods=3, seeds=10) for _ in range(2)]
+        ranks = uncertainty(tasks, np.array([0.5, 0.5]), resamples=499).rank_intervals
+        separated += any(interval != (1, 3) for interval in ranks)
+    assert separated / 200 <= 0.09  # 5 % and two standard errors of 200 boards
+
+
+def test_intervals_cover_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(8)
+    truth = _drawn(rng, methods=2, seeds=20_000).pi(np.arange(20_000)[None])[0, 0]
+    covered = 0
+    for _ in range(200):
+        low_high = uncertainty([_drawn(rng, methods=2, seeds=15)], np.array([1.0]), resamples=499).pi_intervals[0]
+        assert low_high is not None
+        covered += low_high[0] <= truth <= low_high[1]
+    assert 0.86 <= covered / 200 <= 0.99
+
+
+def _drawn(rng: np.random.Generator, methods: int, seeds: int) -> TaskSeeds:
+    """Methods of one distribution: final s and areas that go with it."""
+    final_s = rng.beta(4, 3, size=(methods, seeds))
+    areas = 1 - 0.7 * final_s + 0.05 * rng.standard_normal((methods, seeds))
+    return TaskSeeds(final_s, areas, np.ones(methods, dtype=bool), 0.8, None)
+
+
+def test_bca_of_a_constant_is_that_constant() -> None:
+    assert bca(0.5, np.full(99, 0.5), np.zeros(10)) == (0.5, 0.5)
+
+
+def test_bca_agrees_with_scipy_on_a_mean() -> None:
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(5).exponential(size=30)
+    draws = values[np.random.default_rng(6).integers(30, size=(9_999, 30))].mean(axis=1)
+    ours = bca(values.mean(), draws, (values - values.mean()) / 30)
+    theirs = bootstrap((values,), np.mean, n_resamples=9_999, method="BCa", rng=np.random.default_rng(7))
+    assert ours == pytest.approx(tuple(theirs.confidence_interval), rel=0.03)
