@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -135,8 +135,7 @@ def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, 
         _print_json({**summary, "logs": [str(path) for path in find_logs([out])]})
     else:
         _say(summary, out)
-    if summary["failed"]:
-        sys.exit(1)
+    _exit(summary)
 
 
 @cli.command(
@@ -195,8 +194,7 @@ def demo(out: Path) -> None:
     write_report(board, place, factor, out / "report", logs)
     _say(summary, out)
     click.echo(f"Page, plots and tables: {out / 'report' / 'report.html'}")
-    if summary["failed"]:
-        sys.exit(1)
+    _exit(summary)
 
 
 @cli.command(epilog=_epilog("carbon-suite constants few_shot/sinusoid --out calibration --jobs 2"))
@@ -272,6 +270,13 @@ def _say(summary: dict[str, Any], out: Path) -> None:
         click.echo(f"Rank them with: carbon-suite rank {out}")
 
 
+def _exit(summary: dict[str, Any]) -> None:
+    """End with 2 where a log or a name could not be used, with 1 where a strategy or a task broke."""
+    statuses = {failure["status"] for failure in summary["failed"]}
+    if statuses:
+        sys.exit(2 if 2 in statuses else 1)
+
+
 def _score(directories: Sequence[Path], grid: str | None, pue: float | None) -> tuple[Any, Any, Any, float]:
     from suite.energy.carbon import REFERENCE, REFERENCE_PUE
     from suite.energy.carbon import grid as find_grid
@@ -316,10 +321,11 @@ def _print_json(record: Any) -> None:
     click.echo(json.dumps(record, indent=2))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point: whatever is wrong with the input ends in one message and exit status 2."""
     try:
-        cli(standalone_mode=False)
+        cli(arguments, standalone_mode=False, prog_name="carbon-suite")
+        sys.exit(0)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:

@@ -14,7 +14,6 @@ from suite.runs.log import RunLog
 from suite.score.board import Board, Cell
 from suite.task import TaskSpec
 
-
 _TITLES: Final = {"cpu": "CPU", "gpu": "GPU", "memory_gib": "Memory (GiB)"}
 
 
@@ -31,38 +30,20 @@ def improvement_table(board: Board) -> Printed:
         (row, *("" if row == column else wording.share(board.improvement.get((row, column))) for column in names))
         for row in names
     )
-    return Printed(
-        ("Strategy", *names),
-        rows,
-        1,
-        "Probability that the strategy of the row does better than that of the column.",
-        (),
-    )
+    caption = "Probability that the strategy of the row does better than that of the column."
+    return Printed(("Strategy", *names), rows, 1, caption, ())
 
 
 def constants_table(logs: Sequence[RunLog]) -> Printed:
-    headers = (
-        "Task",
-        "Version",
-        "Status",
-        "Measured on",
-        "a0",
-        "a1",
-        "v0",
-        "m_t",
-        "kappa",
-        "sigma",
-        "Headroom",
-        "Default (J)",
-    )
+    figures = ("a0", "a1", "v0", "m_t", "kappa", "sigma", "Headroom", "Default (J)")
     rows = tuple(_constants_row(spec) for spec in _specs(logs).values())
     return Printed(
-        headers,
+        ("Task", "Version", "Status", "Measured on", *figures),
         rows,
         4,
-        "a0, a1: test value of the default and the best known; v0: validation value of the default; m_t: mean energy of "
-        "random configurations over the default's; kappa: u of random search; sigma: seed noise of the default's test value; "
-        "headroom: (a1 - a0) / sigma.",
+        "a0, a1: test value of the default and the best known; v0: validation value of the default; m_t: mean energy "
+        "of random configurations over the default's; kappa: u of random search; sigma: seed noise of the default's "
+        "test value; headroom: |a1 - a0| / sigma.",
         (),
     )
 
@@ -101,12 +82,11 @@ def crosscheck_sentences(logs: Sequence[RunLog]) -> list[str]:
         ratio = f"a ratio of {wording.figure(theirs / ours)}" if ours else "no ratio, since our total is 0"
         factor, unit = wording.unit(max(theirs, ours))
         sentences.append(
-            f"Over {_runs(len(checked))} codecarbon reads {wording.figure(theirs * factor)} {unit} for the CPU, and the ledger "
-            f"{wording.figure(ours * factor)} {unit} in total: {ratio}. codecarbon has a power model of its own."
+            f"Over {_runs(len(checked))} codecarbon reads {wording.figure(theirs * factor)} {unit} for the CPU, and "
+            f"the ledger {wording.figure(ours * factor)} {unit} in total: {ratio}. It has its own power model."
         )
-    missing = Counter(
-        str(log.crosscheck.get("reason", "the run has not ended")) for log in logs if log.crosscheck not in checked
-    )
+    unchecked = (log.crosscheck for log in logs if log.crosscheck not in checked)
+    missing = Counter(str(crosscheck.get("reason", "the run has not ended")) for crosscheck in unchecked)
     sentences += [f"{_runs(count)} without a cross-check: {reason}." for reason, count in missing.items()]
     return sentences
 
@@ -114,13 +94,26 @@ def crosscheck_sentences(logs: Sequence[RunLog]) -> list[str]:
 def _task_table(board: Board, task: str, spec: TaskSpec | None) -> Printed:
     cells = [cell for entry in board.entries for cell in cells_of(board, entry.strategy) if cell.task == task]
     phases = [phase for phase in PHASES if any(cell.microjoules_by_phase.get(phase) for cell in cells)]
-    test = f"Test ({spec.test.name})" if spec else "Test"
     factor, unit = wording.unit(max((cell.kwh for cell in cells), default=0.0))
-    headers = ("Strategy", "u", "kappa", "pi", "s(B)", test, "Trials", "Failed", "Missing", f"{unit} charged", *phases)
-    goal = f" Test: median of the final incumbents, to {spec.test.goal}." if spec else ""
-    caption = f"{wording.qualified(f'{unit} of one run', board.tier)}: charged, and by phase.{goal}"
+    headers = (
+        "Strategy",
+        "u",
+        "kappa",
+        "pi",
+        "s(B)",
+        "Test",
+        "Trials",
+        "Failed",
+        "Missing",
+        f"{unit} charged",
+        *phases,
+    )
+    test = f" Test: {spec.test.name}, median of the final incumbents, to {spec.test.goal}." if spec else ""
+    caption = f"{wording.qualified(f'{unit} of one run', board.tier)}: charged, and by phase.{test}"
     lost = sum(cell.lost_microjoules for cell in cells)
-    cut_short = f"{wording.figure(wording.kwh(lost) * factor)} {unit} of all runs went into attempts that were cut short, uncharged."
+    cut_short = (
+        f"Of all runs, {wording.figure(wording.kwh(lost) * factor)} {unit} went uncharged into attempts cut short."
+    )
     rows = tuple(_cell_row(cell, phases, factor) for cell in cells)
     return Printed(headers, rows, 1, caption, (cut_short,) if lost else ())
 
@@ -157,13 +150,8 @@ def _machine_facts(log: RunLog) -> dict[str, str]:
     """The header's facts in words, nested ones in one line, and how the run was made."""
     header = log.header
     facts = {name: _in_words(value) for name, value in header.machine.items() if value is not None}
-    return {
-        **facts,
-        "device": header.device,
-        "workers": str(header.workers),
-        "jobs": str(header.jobs),
-        "suite": header.suite,
-    }
+    ways = {"device": header.device, "workers": str(header.workers), "jobs": str(header.jobs), "suite": header.suite}
+    return {**facts, **ways}
 
 
 def _in_words(value: Any) -> str:

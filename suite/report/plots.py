@@ -77,9 +77,9 @@ def pictures(board: Board) -> Iterator[Picture]:
     """Every picture of ``board``. The same board gives the same bytes."""
     energy = wording.energy_sentence(board.tier)
     drawn: Sequence[tuple[str, str, str, Callable[[Board], Figure]]] = (
-        ("overview", "Overview", f"{_RANKING} {_PERFORMANCE} {_band(board)} {energy}", overview),
+        ("overview", "Overview", f"{_RANKING} {_PERFORMANCE} {_seeds_sentence(board)} {energy}", overview),
         ("ranking", "Ranking", f"{_RANKING} {energy}", ranking),
-        ("performance", "Performance against carbon", f"{_PERFORMANCE} {_band(board)} {energy}", performance),
+        ("performance", "Performance against carbon", f"{_PERFORMANCE} {_seeds_sentence(board)} {energy}", performance),
         ("energy", "Energy by phase", f"{_ENERGY} {energy}", energy_by_phase),
     )
     for name, title, caption, draw in drawn:
@@ -94,7 +94,10 @@ _PERFORMANCE: Final = (
     "Normalised test performance of the incumbent (0: the default configuration, 1: best known) against the carbon "
     "charged so far, at the frozen reference; it ends at the budget."
 )
-_ENERGY: Final = "Energy of all runs of a strategy. Hatched: not charged to it (setup, test evaluations and resuming are off the clock)."
+_ENERGY: Final = (
+    "Energy of all runs of a strategy. Hatched: not charged to it, since setup, test evaluations and resuming are off "
+    "the clock."
+)
 
 
 def ranking(board: Board) -> Figure:
@@ -153,7 +156,7 @@ def overview(board: Board) -> Figure:
     columns = min(_TASKS_A_ROW, len(board.tasks))
     rows = ceil(len(board.tasks) / columns)
     figure = _figure(_WIDE, max(0.75 + 0.24 * len(board.entries), 1.9 * rows, 2.1))
-    left, right = figure.subfigures(1, 2, width_ratios=(3.2, 4.8))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(3.2, 4.8))[0]
     _forest(left.subplots(), board)
     panels = right.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, task in zip(panels.flat, board.tasks, strict=False):
@@ -182,7 +185,9 @@ def _forest(axes: Axes, board: Board) -> None:
             fontsize=6.5,
         )
     axes.annotate("H (1/kg)", (1, 1), xytext=(6, 2), xycoords="axes fraction", textcoords="offset points", fontsize=6.5)
-    _list_downwards(axes, [f"{wording.ranks(entry, '–')}  {_short(entry.strategy)}" for entry in board.entries])
+    _list_downwards(
+        axes, [f"{wording.ranks(entry, wording.EN_DASH)}  {_short(entry.strategy)}" for entry in board.entries]
+    )
     axes.axvline(0.5, color=_GREY, linestyle=":", linewidth=0.8, zorder=0)
     axes.set_xlim(-0.02, 1.02)
     axes.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "¼", "½", "¾", "1"))
@@ -195,7 +200,7 @@ def _performance(axes: Axes, board: Board, task: str) -> None:
     for strategy in board.strategies:
         own = [curve for curve in runs if curve.strategy == strategy]
         if own:
-            _draw_curves(axes, own, _start_kg(runs), _look(board, strategy))
+            _draw_curves(axes, own, _start_kg(runs), _band(board), _look(board, strategy))
     axes.axhline(0, color=_GREY, linewidth=0.6, zorder=0)
     if runs:
         budget = _kg(max(curve.budget_kwh for curve in runs))
@@ -207,11 +212,11 @@ def _performance(axes: Axes, board: Board, task: str) -> None:
     axes.grid(axis="y")
 
 
-def _draw_curves(axes: Axes, runs: Sequence[Curve], start_kg: float, look: _Look) -> None:
-    """The median over seeds as a step curve, with a band; see ``_band`` for what it spans."""
+def _draw_curves(axes: Axes, runs: Sequence[Curve], start_kg: float, band: tuple[float, float], look: _Look) -> None:
+    """The median over seeds as a step curve, with a band between the quantiles ``band``."""
     kwh, s = _steps(runs)
     kg = np.maximum(_kg(kwh), start_kg)  # a logarithmic axis has no 0
-    low, high = np.quantile(s, (0, 1) if len(runs) < _FEW_SEEDS else (0.25, 0.75), axis=0)
+    low, high = np.quantile(s, band, axis=0)
     if len(runs) > 1:
         axes.fill_between(kg, low, high, step="post", color=look.colour, alpha=0.15, linewidth=0)
     axes.step(
@@ -236,7 +241,8 @@ def _steps(runs: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:
 def _start_kg(runs: Sequence[Curve]) -> float:
     """Where the axis of carbon begins: before the first change of any incumbent, and at least a decade before B."""
     budget = max(curve.budget_kwh for curve in runs)
-    return _kg(min([budget / 50, *(kwh * 0.7 for curve in runs for kwh in curve.kwh if kwh > 0)]))
+    first = min((kwh for curve in runs for kwh in curve.kwh if kwh > 0), default=budget)
+    return float(_kg(min(budget / 50, 0.7 * first)))
 
 
 def _kg(kwh: Any) -> Any:
@@ -244,9 +250,15 @@ def _kg(kwh: Any) -> Any:
     return kwh * kg_co2e(1.0, REFERENCE, REFERENCE_PUE)
 
 
-def _band(board: Board) -> str:
-    band = "from worst to best seed" if len(board.seeds) < _FEW_SEEDS else "of the middle half"
-    return f"Line: median over seeds; band: {band}." if len(board.seeds) > 1 else "One seed."
+def _band(board: Board) -> tuple[float, float]:
+    """The quantiles over seeds that a band lies between."""
+    return (0, 1) if len(board.seeds) < _FEW_SEEDS else (0.25, 0.75)
+
+
+def _seeds_sentence(board: Board) -> str:
+    if len(board.seeds) == 1:
+        return "One seed."
+    return f"Line: median over seeds; band: {'all seeds' if _band(board) == (0, 1) else 'the middle half of them'}."
 
 
 def _carbon_label(board: Board) -> str:
@@ -313,6 +325,8 @@ def _files(board: Board, draw: Callable[[Board], Figure]) -> dict[str, bytes]:
     drawn = {}
     with matplotlib.style.context(style, after_reset=True):
         figure = draw(board)
+        figure.draw_without_rendering()  # lays it out, once for all formats
+        figure.set_layout_engine("none")
         for suffix, metadata in _METADATA.items():
             sink = io.BytesIO()
             figure.savefig(sink, format=suffix, metadata=metadata)

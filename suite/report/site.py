@@ -36,11 +36,11 @@ def write_report(board: Board, grid: Grid, pue: float, out: Path, logs: Sequence
     logs: those that the board was scored from, for the facts on constants, data, machines, meters and the cross-check.
     Raises ``ValueError`` where ``pue`` is below 1 and ``OSError`` where ``out`` cannot be written to.
     """
-    drawn = list(pictures(board))
     contents = {f"table.{suffix}": write(board, grid, pue, style).encode() for suffix, style in _TABLES.items()}
+    _make_directory(out / "figures")  # before the pictures, which take seconds
+    drawn = list(pictures(board))
     contents |= {f"figures/{one.name}.{suffix}": content for one in drawn for suffix, content in one.files.items()}
     contents[PAGE] = page(board, grid, pue, drawn, logs).encode()
-    _make_directory(out / "figures")
     for name, content in contents.items():
         _replace(out / name, content)
     return [out / name for name in contents]
@@ -56,7 +56,7 @@ def page(board: Board, grid: Grid, pue: float, drawn: Sequence[Picture], logs: S
         style=Markup((here / "report.css").read_text()),  # ours, and no user's words in it
         board=board,
         version=__version__,
-        ranking=split(printed(board, grid, pue, dash="–"), brief=False),
+        ranking=split(printed(board, grid, pue, dash=wording.EN_DASH), brief=False),
         caption=caption(board, grid, pue),
         pictures=drawn,
         tasks=dict(zip(board.tasks, facts.task_tables(board, logs), strict=True)),
@@ -67,7 +67,7 @@ def page(board: Board, grid: Grid, pue: float, drawn: Sequence[Picture], logs: S
         meters=facts.meter_table(logs),
         crosscheck=facts.crosscheck_sentences(logs),
         size=wording.size_sentence(board),
-        intervals=wording.INTERVALS,
+        ranks=wording.ranks_sentence(board),
         energy=wording.energy_sentence(board.tier),
         grid=grid,
         pue=pue,

@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from suite.energy.carbon import REFERENCE_PUE, Grid, kg_co2e
 from suite.report import wording
@@ -58,14 +58,7 @@ def ranking(board: Board, grid: Grid, pue: float | None = None) -> "pd.DataFrame
 def printed(board: Board, grid: Grid, pue: float, dash: str = "-") -> Printed:
     """The ranking with all its columns, for a page."""
     paradigms = _paradigms(board)
-    headers = (
-        "Rank",
-        "Strategy",
-        "Family",
-        "H (1/kg)",
-        "Pi",
-        *(f"Pi {wording.paradigm_label(name)}" for name in paradigms),
-    )
+    by_paradigm = (f"Pi {wording.paradigm_label(name)}" for name in paradigms)
     energies = tuple(wording.qualified(label, board.tier) for label in ("kWh charged", "kWh total", "kg CO2e"))
     rows = tuple(
         (
@@ -80,7 +73,8 @@ def printed(board: Board, grid: Grid, pue: float, dash: str = "-") -> Printed:
         )
         for entry in board.entries
     )
-    return Printed((*headers, "Trials", *energies), rows, 3, caption(board, grid, pue), board.notes)
+    headers = ("Rank", "Strategy", "Family", "H (1/kg)", "Pi", *by_paradigm, "Trials", *energies)
+    return Printed(headers, rows, 3, caption(board, grid, pue), board.notes)
 
 
 def caption(board: Board, grid: Grid, pue: float) -> str:
@@ -88,8 +82,7 @@ def caption(board: Board, grid: Grid, pue: float) -> str:
     return " ".join(
         (
             f"{wording.size_sentence(board)} H: performance per kg CO2e at the frozen reference.",
-            f"Pi: 0 does nothing, 1/2 is random search, 1 the limit. {wording.INTERVALS}",
-            "Strategies that cannot be separated share ranks.",
+            f"Pi: 0 does nothing, 1/2 is random search, 1 the limit. {wording.ranks_sentence(board)}",
             wording.energy_sentence(board.tier),
             wording.grid_sentence(grid, pue),
         )
@@ -205,9 +198,8 @@ def _ruled(table: Printed) -> str:
 
     ruled = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for number, header in enumerate(table.headers):
-        ruled.add_column(
-            Text(header.replace(" (", "\n(")), justify="left" if number < table.left else "right", no_wrap=True
-        )
+        justify: Literal["left", "right"] = "left" if number < table.left else "right"
+        ruled.add_column(Text(header.replace(" (", "\n(")), justify=justify, no_wrap=True)
     for row in table.rows:
         ruled.add_row(*(Text(_one_line(cell)) for cell in row))
     console = Console(file=io.StringIO(), width=10_000, color_system=None)

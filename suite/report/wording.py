@@ -9,8 +9,6 @@ from suite.energy.ledger import JOULES_PER_KWH
 from suite.score.board import Board, Entry
 from suite.score.ranks import LEVEL
 
-#: What stands in brackets.
-INTERVALS: Final = f"Brackets are {LEVEL:.0%} intervals over seeds."
 #: What an estimated energy is worth: the prior of a power model.
 FACTOR: Final = "within a factor of 3"
 EN_DASH: Final = "\N{EN DASH}"
@@ -73,6 +71,12 @@ def grid_sentence(grid: Grid, pue: float) -> str:
         f"kg CO2e are of all energy spent, test evaluations included, at {figure(grid.kg_co2e_per_kwh)} kg/kWh "
         f"({grid.name}, {grid.year}; {grid.source}) and PUE {pue:g}."
     )
+
+
+def ranks_sentence(board: Board) -> str:
+    """How to read brackets, where there are any, and ranks."""
+    brackets = f"Brackets are {LEVEL:.0%} intervals over seeds. " if any(e.pi_interval for e in board.entries) else ""
+    return f"{brackets}Strategies that cannot be separated share ranks."
 
 
 def size_sentence(board: Board) -> str:

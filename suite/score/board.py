@@ -198,10 +198,10 @@ class _Runs:
     def _check_reference(self) -> None:
         for task in self.tasks:
             if not self.of(task, RANDOM):
+                why = "while constants are provisional" if self.provisional else f"at a budget of {self.multiple:g}"
                 raise ScoreError(
-                    f"task {task} has no runs of random search, which stands in for the frozen reference "
-                    f"{'while its constants are provisional' if self.provisional else f'at a budget of {self.multiple:g}'}"
-                    ": run it with `--strategy random` and the same seeds"
+                    f"task {task} has no runs of random search, which stands in for the frozen reference {why}: "
+                    "run it with `--strategy random` and the same seeds"
                 )
 
 

@@ -32,11 +32,29 @@ class TaskSeeds:
     kappa: float | None
     reference: int | None
 
-    def pi(self, seeds: Array) -> Array:
-        """pi of each method over the draws in ``seeds`` (draws, n) of seed indices: (methods, draws)."""
-        u = efficiency(self.final_s[:, seeds], self.areas[:, seeds])
-        kappa = np.full(u.shape[1:], self.kappa) if self.reference is None else u[self.reference]
-        return np.where(self.ran[:, None], against_reference(u, kappa), 0.0)
+    def pi(self, draws: Array) -> Array:
+        """pi of each method over ``draws`` (draws, n) of seed indices: (methods, draws)."""
+        u = efficiency(self.final_s[:, draws], self.areas[:, draws])
+        return np.where(self.ran[:, None], against_reference(u, self._kappa(u)), 0.0)
+
+    def covariance(self, draws: Array) -> Array:
+        """Covariance of the methods' pi over seeds, estimated within each draw: (draws, methods, methods).
+
+        By the delta method: u is a ratio of sums over seeds, and pi a function of u and kappa.
+        """
+        final_s, areas = self.final_s[:, draws], self.areas[:, draws]
+        u = efficiency(final_s, areas)[..., None]
+        slope_u = np.where(u > 0, final_s - u * areas, 0.0) / areas.sum(axis=-1, keepdims=True)
+        kappa = self._kappa(u[..., 0])[..., None]
+        slope_kappa = 0.0 if self.reference is None else slope_u[self.reference]
+        total = u + kappa
+        slope = np.divide(kappa * slope_u - u * slope_kappa, total**2, out=np.zeros_like(slope_u), where=total > 0)
+        slope = np.where(self.ran[:, None, None], slope, 0.0).transpose(1, 0, 2)
+        n = draws.shape[1]
+        return np.asarray(slope @ slope.transpose(0, 2, 1) * n / (n - 1))
+
+    def _kappa(self, u: Array) -> Array:
+        return np.full(u.shape[1:], self.kappa) if self.reference is None else u[self.reference]
 
     @property
     def seeds(self) -> int:
@@ -60,15 +78,18 @@ def uncertainty(tasks: Sequence[TaskSeeds], weights: Array, resamples: int = RES
     if any(task.seeds < 2 for task in tasks):
         return Uncertainty((None,) * methods, ((1, methods),) * methods)
     rng = np.random.default_rng(_seed(tasks))
-    point = sum(w * task.pi(np.arange(task.seeds)[None])[:, 0] for w, task in zip(weights, tasks, strict=True))
-    draws = np.zeros((methods, resamples))
-    influence = []
-    for weight, task in zip(weights, tasks, strict=True):
-        draws += weight * task.pi(rng.integers(task.seeds, size=(resamples, task.seeds)))
-        influence.append(weight * _influence(task))
-    everything = np.concatenate(influence, axis=1)
-    intervals = tuple(bca(point[m], draws[m], everything[m]) for m in range(methods))
-    return Uncertainty(intervals, rank_intervals(point, draws, min(task.seeds for task in tasks)))
+    point, spread = _combined(tasks, weights, [np.arange(task.seeds)[None] for task in tasks])
+    draws, spreads = _combined(tasks, weights, [rng.integers(t.seeds, size=(resamples, t.seeds)) for t in tasks])
+    influence = np.concatenate([w * _influence(task) for w, task in zip(weights, tasks, strict=True)], axis=1)
+    intervals = tuple(bca(point[m, 0], draws[m], influence[m]) for m in range(methods))
+    return Uncertainty(intervals, rank_intervals(point[:, 0], spread[0], draws, spreads))
+
+
+def _combined(tasks: Sequence[TaskSeeds], weights: Array, draws: Sequence[Array]) -> tuple[Array, Array]:
+    """Pi over ``draws`` of the seeds of each task, (methods, draws), and its covariances, (draws, methods, methods)."""
+    pi = sum(w * task.pi(drawn) for w, task, drawn in zip(weights, tasks, draws, strict=True))
+    covariance = sum(w**2 * task.covariance(drawn) for w, task, drawn in zip(weights, tasks, draws, strict=True))
+    return np.asarray(pi), np.asarray(covariance)
 
 
 def bca(point: float, draws: Array, influence: Array) -> tuple[float, float]:
@@ -87,29 +108,34 @@ def bca(point: float, draws: Array, influence: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def rank_intervals(point: Array, draws: Array, seeds: int) -> tuple[tuple[int, int], ...]:
+def rank_intervals(point: Array, covariance: Array, draws: Array, covariances: Array) -> tuple[tuple[int, int], ...]:
     """[1 + number significantly better, methods - number significantly worse], for each method.
 
     Significant at 5 % over all pairs at once: a difference of Pi larger than its standard error times the 95 % quantile
-    of the largest studentised deviation among all pairs (max-t; Romano & Wolf 2005). The standard error is that of the
-    bootstrap, corrected for its division by n instead of n - 1.
+    of the largest studentised deviation among all pairs (bootstrap-t with max-t; Romano & Wolf 2005). Each draw is
+    studentised by its own standard error, so that few seeds, whose draws often have none, separate nobody.
+    point: (methods,). covariance: (methods, methods). draws: (methods, draws). covariances: (draws, methods, methods).
     """
     methods = len(point)
     better = np.zeros((methods, methods), dtype=bool)
-    pairs = list(combinations(range(methods), 2))
-    if pairs:
-        first, second = np.array(pairs).T
+    if methods > 1:
+        first, second = np.array(list(combinations(range(methods), 2))).T
         difference = point[first] - point[second]
-        deviations = draws[first] - draws[second] - difference[:, None]
-        errors = deviations.std(axis=1)
-        varies = errors > 1e-12
-        correction = np.sqrt(seeds / (seeds - 1))
-        largest = np.max(np.abs(deviations[varies]) / errors[varies, None], axis=0, initial=0.0)
-        critical = np.quantile(largest, LEVEL) * correction
-        significant = varies & (np.abs(difference) > critical * errors)
+        deviations = np.abs(draws[first] - draws[second] - difference[:, None])
+        errors = _errors(covariances, first, second)
+        tiny = 1e-9
+        studentised = np.divide(deviations, errors, out=np.where(deviations > tiny, np.inf, 0.0), where=errors > tiny)
+        critical = np.quantile(studentised.max(axis=0), LEVEL, method="higher")
+        significant = np.abs(difference) > critical * _errors(covariance[None], first, second)[:, 0] + tiny
         better[first, second] = significant & (difference > 0)
         better[second, first] = significant & (difference < 0)
     return tuple((1 + int(better[:, m].sum()), methods - int(better[m].sum())) for m in range(methods))
+
+
+def _errors(covariances: Array, first: Array, second: Array) -> Array:
+    """Standard errors of the differences between methods ``first`` and ``second``: (pairs, draws)."""
+    variances = covariances[:, first, first] + covariances[:, second, second] - 2 * covariances[:, first, second]
+    return np.asarray(np.sqrt(np.maximum(variances, 0.0)).T)
 
 
 def improvement(tasks: Sequence[TaskSeeds], weights: Array) -> dict[tuple[int, int], float]:

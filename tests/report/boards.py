@@ -1,19 +1,23 @@
 """Boards made up for tests: random walks to the best known, with energies to match."""
 
 import random
+from collections.abc import Mapping
 from itertools import permutations
 from pathlib import Path
 
 from ConfigSpace import ConfigurationSpace
 
-from suite.runs.log import Budget, RunHeader, RunLog
+from suite.energy.ledger import Segment
+from suite.runs.log import Budget, RunHeader, RunLog, TrialEnd
 from suite.score.board import Board, Cell, Entry
 from suite.score.curve import Curve
+from suite.search.strategy import Proposal
 from suite.task import Constants, DataRef, Fidelity, Metric, TaskSpec
 
 TASKS = ("supervised/mnist1d", "few_shot/sinusoid", "physics_informed/helmholtz")
 STRATEGIES = ("tpe", "hyperband", "random", "sobol", "default")
 BUDGET_KWH = 4e-4
+BUDGET_MICROJOULES = round(BUDGET_KWH * 3.6e12)
 
 
 def make_board(
@@ -35,9 +39,7 @@ def make_board(
         for seed in range(seeds)
     )
     return Board(
-        entries=tuple(
-            _entry(strategy, rank, tasks, len(strategies), seeds, flat) for rank, strategy in enumerate(strategies)
-        ),
+        entries=tuple(_entry(strategies, rank, tasks, seeds, flat) for rank in range(len(strategies))),
         cells=tuple(_cell(task, strategy, curves) for task in tasks for strategy in strategies),
         curves=curves,
         tasks=tasks,
@@ -64,16 +66,9 @@ def _curve(task: str, strategy: str, seed: int, strength: float) -> Curve:
 def _cell(task: str, strategy: str, curves: tuple[Curve, ...]) -> Cell:
     own = [curve for curve in curves if (curve.task, curve.strategy) == (task, strategy)]
     final = sum(curve.s[-1] for curve in own) / len(own)
-    charged = round(BUDGET_KWH * 3.6e12) * len(own)
-    shares = {
-        "setup": 8,
-        "ask": 3 if strategy == "random" else 14,
-        "train": 80,
-        "validate": 5,
-        "tell": 1,
-        "test": 6,
-        "idle": 2,
-    }
+    charged = BUDGET_MICROJOULES * len(own)
+    ask = 3 if strategy == "random" else 14
+    shares = {"setup": 8, "ask": ask, "train": 80, "validate": 5, "tell": 1, "test": 6, "idle": 2}
     return Cell(
         task=task,
         strategy=strategy,
@@ -92,7 +87,8 @@ def _cell(task: str, strategy: str, curves: tuple[Curve, ...]) -> Cell:
     )
 
 
-def _entry(strategy: str, rank: int, tasks: tuple[str, ...], several: int, seeds: int, flat: bool) -> Entry:
+def _entry(strategies: tuple[str, ...], rank: int, tasks: tuple[str, ...], seeds: int, flat: bool) -> Entry:
+    strategy, several = strategies[rank], len(strategies)
     pi = 0.0 if flat else 0.7 * (1 - rank / several) ** 0.5
     kwh = BUDGET_KWH * len(tasks) * seeds
     return Entry(
@@ -109,46 +105,59 @@ def _entry(strategy: str, rank: int, tasks: tuple[str, ...], several: int, seeds
     )
 
 
-def make_logs(machine: dict[str, object] | None = None, crosscheck: dict[str, object] | None = None) -> list[RunLog]:
-    """Two logs of one task, for the facts in their headers; no trials."""
+MACHINE = {"cpu": "Example 3000", "cores": 4, "versions": {"numpy": "2.0"}}
+CROSSCHECK = {"cpu_kwh": 3e-4, "ledger_kwh": 4e-4, "cpu_ratio": 0.75}
+METER = {"component": "cpu", "meter": "cpu-time", "tier": "estimated", "source": "CPU seconds x 10 W/core, declared"}
+
+
+def make_logs(machine: Mapping[str, object] = MACHINE, crosscheck: Mapping[str, object] = CROSSCHECK) -> list[RunLog]:
+    """Logs of two strategies and two seeds on one task, enough to be scored."""
     return [
-        RunLog(
-            path=Path(f"seed-{seed}"),
-            header=_header(seed, machine or {"cpu": "Example 3000", "cores": 4, "versions": {"numpy": "2.0"}}),
-            trials=(),
-            segments=(),
-            ended="budget",
-            recorded_total_microjoules=0,
-            lost_microjoules=0,
-            torn=0,
-            crosscheck=crosscheck
-            if crosscheck is not None
-            else {"cpu_kwh": 3e-4, "ledger_kwh": 4e-4, "cpu_ratio": 0.75},
-        )
+        _log(strategy, seed, gain, machine, crosscheck)
+        for strategy, gain in (("random", 0.02), ("tpe", 0.03))
         for seed in range(2)
     ]
 
 
-def _header(seed: int, machine: dict[str, object]) -> RunHeader:
+def _log(
+    strategy: str, seed: int, gain: float, machine: Mapping[str, object], crosscheck: Mapping[str, object]
+) -> RunLog:
+    each = BUDGET_MICROJOULES // 4
+    trials = tuple(
+        TrialEnd(
+            number=number,
+            attempt=1,
+            proposal=Proposal({"lr": 0.01 * number}, 10),
+            status="ok",
+            validation=0.61 + gain * number,
+            test=0.6 + (gain + 0.003 * seed) * number,
+            reason="",
+            seconds=1.0,
+            microjoules=each,
+            charged_microjoules=each * number,
+            returned=False,
+        )
+        for number in range(1, 4)
+    )
+    segments = tuple(Segment("train", number, {"cpu": each}, 10**9, 10**9) for number in range(1, 4))
+    path = Path(strategy, f"seed-{seed}")
+    header = _header(strategy, seed, machine)
+    return RunLog(path, header, trials, segments, "budget", 3 * each, 0, 0, crosscheck)
+
+
+def _header(strategy: str, seed: int, machine: Mapping[str, object]) -> RunHeader:
     return RunHeader(
         role="ranked",
         suite="0.1.0",
         task=_spec(),
-        strategy={"name": "tpe"},
+        strategy={"name": strategy, "family": "baseline"},
         seed=seed,
-        budget=Budget(40.0, round(BUDGET_KWH * 3.6e12), None, 36_000_000, 3, 0.5),
+        budget=Budget(40.0, BUDGET_MICROJOULES, None, 36_000_000, 3, 0.61),
         workers=1,
         jobs=2,
         device="cpu",
         time_limit_seconds=60.0,
-        meters=(
-            {
-                "component": "cpu",
-                "meter": "cpu-time",
-                "tier": "estimated",
-                "source": "CPU seconds x 10 W/core, declared",
-            },
-        ),
+        meters=(METER,),
         machine=machine,
     )
 
@@ -164,7 +173,5 @@ def _spec() -> TaskSpec:
         validation=Metric("accuracy", "maximize", 0.0),
         test=Metric("test_accuracy", "maximize", 0.0),
         data=(DataRef("mnist1d", "0.0.2", "ab" * 32, "Apache-2.0", "https://github.com/greydanus/mnist1d"),),
-        constants=Constants(
-            0.6, 0.7, 0.61, 1.1, 0.5, 0.01, 36.0, 3.6, 20, 64, True, "estimated", {"cpu": "Example 3000"}
-        ),
+        constants=Constants(0.6, 0.7, 0.61, 1.1, 0.5, 0.01, 36.0, 3.6, 20, 64, True, "estimated", {"cpu": "Example"}),
     )

@@ -1,0 +1,235 @@
+"""The command: what it prints, what it leaves behind, and that bad input ends in one clear message and status 2."""
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+import suite
+from suite.cli import main
+from suite.runs.board import Board, BoardError, Settings
+from suite.runs.log import LOG_NAME, read_log
+from tests.conftest import CLIMBER, HERE, SCRIPTED, VALLEY, script
+
+MEASURED = f"{HERE / 'runs' / 'measured.py'}:TASK"
+BUDGET = "300"  # in trainings of about a millisecond
+
+
+class Made(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def carbon_suite(*arguments: str) -> Made:
+    """The command, in this process; the runs that it makes have processes of their own."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return Made(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def run_arguments(out: Path | str, *more: str, task: str = MEASURED) -> list[str]:
+    common = ["--seeds", "0-1", "--budget", BUDGET, "--no-crosscheck", "--jobs", "2", "--out", str(out)]
+    return ["run", "--task", task, "--strategy", "random", "--strategy", "hyperband", *common, *more]
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small board of real runs."""
+    out = tmp_path_factory.mktemp("board")
+    made = carbon_suite(*run_arguments(out, "--strategy", CLIMBER, "--json"))
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["runs"] == 6
+    return out
+
+
+def refused(made: Made, *parts: str) -> None:
+    assert made.returncode == 2, made.stderr
+    assert "Traceback" not in made.stderr
+    assert made.stdout == ""
+    for part in parts:
+        assert part in made.stderr
+
+
+@pytest.mark.parametrize("command", ["", "list", "describe", "run", "rank", "report", "demo", "constants"])
+def test_help_has_an_example(command: str) -> None:
+    made = carbon_suite(*([command] if command else []), "--help")
+    assert made.returncode == 0
+    assert f"carbon-suite {command or 'demo'}" in made.stdout
+
+
+@pytest.mark.parametrize("kind", ["tasks", "strategies", "meters"])
+def test_list_for_programs_and_for_people(kind: str) -> None:
+    records = json.loads(carbon_suite("list", kind, "--json").stdout)
+    text = carbon_suite("list", kind).stdout
+    assert records
+    assert all(record["name"] in text for record in records)
+    for record in records:
+        assert json.loads(carbon_suite("describe", record["name"], "--json").stdout)["name"] == record["name"]
+
+
+def test_list_tasks_tells_what_they_are() -> None:
+    for record in json.loads(carbon_suite("list", "tasks", "--json").stdout):
+        assert {"version", "fidelity", "metric", "data", "paper", "constants", "headroom_sigmas"} <= set(record)
+        assert record["data"][0]["digest"]
+        assert record["constants"]["provisional"] is True
+
+
+def test_rank_in_every_format(board: Path) -> None:
+    for style in ("table", "md", "csv", "latex", "json"):
+        made = carbon_suite("rank", str(board), "--format", style)
+        assert made.returncode == 0, made.stderr
+        assert "climber" in made.stdout
+    assert "local random search" in carbon_suite("rank", str(board), "--format", "json").stdout
+
+
+def test_the_grid_changes_kg_and_no_rank(board: Path) -> None:
+    dirty, clean = suite.rank(board, grid="POL", pue=1.2), suite.rank(board, grid="FRA", pue=1.2)
+    assert list(dirty["strategy"]) == list(clean["strategy"])
+    kg = next(column for column in dirty.columns if "kg" in column)
+    assert (dirty[kg] > 5 * clean[kg]).all()
+
+
+def test_rank_from_python_is_a_data_frame(board: Path) -> None:
+    table = suite.rank(board)
+    assert isinstance(table, pd.DataFrame)
+    assert set(table["strategy"]) == {"random", "hyperband", "climber"}
+
+
+def test_report_writes_a_page_and_pictures(board: Path, tmp_path: Path) -> None:
+    made = carbon_suite("report", str(board), "--out", str(tmp_path / "report"))
+    assert made.returncode == 0, made.stderr
+    assert "climber" in (tmp_path / "report" / "report.html").read_text()
+    assert {path.suffix for path in (tmp_path / "report").rglob("*.*")} >= {".html", ".png", ".pdf", ".svg", ".csv"}
+
+
+def test_running_again_changes_nothing(board: Path) -> None:
+    before = {path: path.read_bytes() for path in sorted((board / "runs").rglob(LOG_NAME))}
+    assert carbon_suite(*run_arguments(board, "--strategy", CLIMBER)).returncode == 0
+    assert {path: path.read_bytes() for path in sorted((board / "runs").rglob(LOG_NAME))} == before
+
+
+def test_runs_can_be_added(board: Path, tmp_path: Path) -> None:
+    shutil.copytree(board, tmp_path / "board")
+    more = run_arguments(tmp_path / "board", "--strategy", "sobol")
+    assert carbon_suite(*more).returncode == 0
+    assert len(suite.rank(tmp_path / "board")) == 4
+
+
+def test_other_settings_are_refused(board: Path) -> None:
+    arguments = run_arguments(board)
+    arguments[arguments.index(BUDGET)] = "7"
+    refused(carbon_suite(*arguments), "holds a board with other settings: budget is 300.0 there and 7.0 here")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--task", "vision/*"], "no task is called 'vision/*'; there are: few_shot/sinusoid"),
+        (["--strategy", "magic"], "no strategy is called 'magic'; there are: default"),
+        (["--seeds", "4-0"], "seeds are numbers and ranges such as 0-4"),
+        (["--seeds", "all"], "seeds are numbers and ranges such as 0-4"),
+        (["--budget", "0"], "budget must be greater than 0, got 0"),
+        (["--budget", "-3"], "budget must be greater than 0, got -3"),
+        (["--budget", "much"], "'much' is not a valid float"),
+        (["--budget", "nan"], "budget must be greater than 0, got nan"),
+        (["--jobs", "0"], "jobs must be greater than 0, got 0"),
+        (["--meter", "crystal-ball"], "no meter is called 'crystal-ball'; there are: cpu-time"),
+        (["--watts-per-core", "-1"], "watts_per_core must not be negative, got -1"),
+        (["--out", "/proc/board"], "/proc/board"),
+        (["--out", __file__], "test_cli.py"),
+    ],
+)
+def test_bad_input_to_run_is_refused(tmp_path: Path, arguments: list[str], message: str) -> None:
+    given = ["--task", VALLEY, "--strategy", "random", "--seeds", "0", "--out", str(tmp_path / "out"), *arguments]
+    refused(carbon_suite("run", *given), message)
+
+
+@pytest.mark.parametrize("command", ["rank", "report"])
+def test_bad_input_to_rank_and_report_is_refused(board: Path, tmp_path: Path, command: str) -> None:
+    out = ["--out", str(tmp_path / "report")] if command == "report" else []
+    refused(carbon_suite(command, str(board), *out, "--grid", "Atlantis"), "Atlantis")
+    refused(carbon_suite(command, str(board), *out, "--pue", "0.5"), "PUE")
+    refused(carbon_suite(command, str(tmp_path / "nothing"), *out), "there is no trial log")
+
+
+def test_unmeasured_tasks_are_not_ranked(tmp_path: Path) -> None:
+    assert carbon_suite(*run_arguments(tmp_path / "out", task=VALLEY)).returncode == 0
+    refused(carbon_suite("rank", str(tmp_path / "out")), "has no constants; measure them with `carbon-suite constants`")
+
+
+@pytest.mark.parametrize("damage", ["flip", "foreign"])
+def test_a_damaged_log_is_named_and_left_as_it_is(board: Path, tmp_path: Path, damage: str) -> None:
+    shutil.copytree(board, tmp_path / "board")
+    path = next((tmp_path / "board" / "runs").rglob(LOG_NAME))
+    content = b"not a log\n" if damage == "foreign" else path.read_bytes().replace(b'"trial"', b'"trail"', 1)
+    path.write_bytes(content)
+    refused(carbon_suite("rank", str(tmp_path / "board")), f"{path}:", "is not a record of a trial log")
+    again = carbon_suite(*run_arguments(tmp_path / "board", "--strategy", CLIMBER))
+    assert again.returncode == 2
+    assert "is not a record of a trial log" in again.stderr
+    assert "Traceback" not in again.stderr
+    assert path.read_bytes() == content
+
+
+def test_a_directory_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("do not lose me")
+    refused(carbon_suite(*run_arguments(tmp_path)), "is not empty and holds no board")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_damaged_board_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "board.json").write_text("{")
+    with pytest.raises(BoardError, match="is not the description of a board"):
+        Board(tmp_path, Settings())
+
+
+def test_a_strategy_that_breaks_fails_its_runs_and_no_others(tmp_path: Path) -> None:
+    arguments = run_arguments(tmp_path / "out", "--strategy", script("Breaks"), task=SCRIPTED)
+    arguments[arguments.index(BUDGET)] = "5"
+    made = carbon_suite(*arguments)
+    assert made.returncode == 1
+    assert "strategy breaks broke in tell: ZeroDivisionError" in made.stderr
+    assert "4 of 6 runs ended" in made.stdout
+    assert "Traceback" not in made.stderr
+
+
+def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    arguments = ["run", "--task", SCRIPTED, "--strategy", "random", "--seeds", "0", "--budget", "40", "--no-crosscheck"]
+    command = [sys.executable, "-P", "-m", "suite.cli", *arguments, "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "runs" / "toy" / "scripted" / "random" / "seed-0" / LOG_NAME
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (log.exists() and b'"record":"trial"' in log.read_bytes()):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert "run the same command again to go on" in errors
+    completed = len(read_log(log).trials)
+    assert completed
+    assert carbon_suite(*arguments, "--out", str(tmp_path)).returncode == 0
+    assert len(read_log(log).trials) >= completed
+    assert read_log(log).ended == "budget"
+
+
+def test_from_python(tmp_path: Path) -> None:
+    settings = Settings(budget=300, crosscheck=False, default_trainings=1)
+    logs = suite.run(MEASURED, ["random", CLIMBER], seeds=[0], out=tmp_path / "out", settings=settings)
+    assert [log.header.strategy["name"] for log in logs] == ["random", "climber"]
+    assert suite.load_task("few_shot/sinusoid").spec.paradigm == "few_shot"
+
+
+def test_the_public_names() -> None:
+    assert suite.__all__ == ["__version__", "load_task", "rank", "run"]
+    assert all(hasattr(suite, name) for name in suite.__all__)
