@@ -125,14 +125,15 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
 def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, as_json: bool, **options: Any) -> None:
     """Search tasks with strategies, metered. Run again, it goes on where it was stopped."""
     from suite import catalog
-    from suite.runs.board import Board, find_logs
+    from suite.runs.board import Board
+    from suite.runs.log import LOG_NAME
 
     settings, numbers = _settings(**options), _seeds(seeds)
     chosen_tasks = catalog.select(catalog.TASKS, tasks)
     chosen_strategies = catalog.select(catalog.STRATEGIES, strategies)
     summary = _make(Board(out, settings), chosen_tasks, chosen_strategies, numbers)
     if as_json:
-        _print_json({**summary, "logs": [str(path) for path in find_logs([out])]})
+        _print_json({**summary, "logs": sorted(str(path) for path in (out / "runs").rglob(LOG_NAME))})
     else:
         _say(summary, out)
     _exit(summary)

@@ -18,7 +18,7 @@ from suite.runs.log import RunLog, read_log
 from suite.runs.plan import RunPlan
 from suite.runs.processes import Job, Listener, run_jobs
 from suite.score.constants import measure_constants, winner
-from suite.task import Configuration
+from suite.space import Configuration
 
 POOL: Final = "sobol"
 SEARCH: Final = "tpe"

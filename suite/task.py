@@ -5,7 +5,6 @@ Outer: ``max_lambda M_valid(theta*(lambda))``.
 A task owns the inner line; a strategy (``suite.search.strategy``) searches the outer one and never sees the task.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -13,12 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-from ConfigSpace import AndConjunction, ConfigurationSpace, OrConjunction
-from ConfigSpace import Configuration as SpaceConfiguration
-from ConfigSpace.hyperparameters import FloatHyperparameter
+from ConfigSpace import ConfigurationSpace
 
-Value = str | int | float | bool
-Configuration = Mapping[str, Value]
+from suite.space import Configuration as Configuration  # tasks take their types from here
+
 Split = Literal["validation", "test"]
 Goal = Literal["minimize", "maximize"]
 
@@ -210,81 +207,6 @@ class Task(Protocol):
     ) -> Iterator[Checkpoint]: ...
 
     def evaluate(self, data: Any, checkpoint: Checkpoint, split: Split) -> float: ...
-
-
-def canonical(configuration: Configuration) -> str:
-    """The one spelling of a configuration: JSON with sorted keys. Equal configurations have equal spellings."""
-    return json.dumps(dict(configuration), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def training_seed(run_seed: int, configuration: Configuration) -> int:
-    """Seed of a training, in [0, 2**63): a hash of run seed and configuration: nobody earns by redrawing noise."""
-    digest = hashlib.sha256(f"{run_seed}|{canonical(configuration)}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def complete(space: ConfigurationSpace, configuration: Configuration) -> Configuration:
-    """``configuration`` without inactive hyper-parameters and with plain Python values.
-
-    Raises ``ValueError`` where an active hyper-parameter is missing, unknown or out of range.
-    """
-    plain = {name: _plain(value) for name, value in configuration.items()}
-    try:
-        SpaceConfiguration(space, values=plain)
-        return _ordered(space, plain)
-    except Exception:  # inactive values, or something illegal: the slow path tells which
-        pass
-    unknown = set(plain) - set(space)
-    if unknown:
-        raise ValueError(f"unknown hyper-parameters {sorted(unknown)}; this space has {sorted(space)}")
-    active = _active(space, plain)
-    try:
-        SpaceConfiguration(space, values=active)
-    except Exception as error:
-        raise ValueError(f"illegal configuration {active}: {error}") from error
-    return _ordered(space, active)
-
-
-def _ordered(space: ConfigurationSpace, values: Configuration) -> Configuration:
-    """``values`` in the space's order, with 1 spelt 1.0 where the hyper-parameter is a float."""
-    return {
-        name: float(values[name])
-        if type(values[name]) is int and isinstance(space[name], FloatHyperparameter)
-        else values[name]
-        for name in space
-        if name in values
-    }
-
-
-def is_active(space: ConfigurationSpace, name: str, active: Configuration) -> bool:
-    """Whether hyper-parameter ``name`` applies, given the ``active`` values of those before it in the space's order."""
-    return all(_holds(condition, active) for condition in space.parent_conditions_of[name])
-
-
-def _active(space: ConfigurationSpace, values: Configuration) -> dict[str, Value]:
-    """The entries of ``values`` that apply. ConfigSpace iterates parents before children."""
-    active: dict[str, Value] = {}
-    for name in space:
-        if name in values and is_active(space, name, active):
-            active[name] = values[name]
-    return active
-
-
-def _holds(condition: Any, active: Configuration) -> bool:
-    """A condition on an inactive parent does not hold (ConfigSpace's own check raises ``KeyError`` there)."""
-    match condition:
-        case AndConjunction():
-            return all(_holds(part, active) for part in condition.components)
-        case OrConjunction():
-            return any(_holds(part, active) for part in condition.components)
-        case _:
-            return condition.parent.name in active and bool(condition.satisfied_by_value(dict(active)))
-
-
-def _plain(value: Any) -> Value:
-    """Python's own type for a numpy scalar, which JSON cannot write."""
-    plain: Value = value.item() if hasattr(value, "item") else value
-    return plain
 
 
 def card_path(module_file: str) -> Path:

@@ -11,13 +11,14 @@ ROOT = Path(__file__).parents[1]
 
 #: What each part may import of the parts of this project; itself is always allowed.
 MAY_IMPORT = {
-    "suite.task": set(),
+    "suite.space": set(),
+    "suite.task": {"suite.space"},
     "suite.data": {"suite.task"},
-    "suite.search": {"suite.task"},
+    "suite.search": {"suite.space", "suite.task"},
     "suite.energy": set(),
-    "suite.catalog": {"suite.task", "suite.search", "suite.energy"},
-    "suite.runs": {"suite", "suite.task", "suite.search", "suite.energy", "suite.catalog"},
-    "suite.score": {"suite.task", "suite.search", "suite.energy", "suite.runs.log"},
+    "suite.catalog": {"suite.space", "suite.task", "suite.search", "suite.energy"},
+    "suite.runs": {"suite", "suite.space", "suite.task", "suite.search", "suite.energy", "suite.catalog"},
+    "suite.score": {"suite.space", "suite.task", "suite.search", "suite.energy", "suite.runs.log"},
     "suite.report": {"suite", "suite.task", "suite.energy", "suite.score", "suite.runs.log"},
     "tasks": {"suite.task", "suite.data"},
 }

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,14 @@ from tests.conftest import CLIMBER, HERE, SCRIPTED, VALLEY, script
 
 MEASURED = f"{HERE / 'runs' / 'measured.py'}:TASK"
 BUDGET = "300"  # in trainings of about a millisecond
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable_tests() -> Iterator[None]:
+    """The measured valley imports the valley, in the runs' processes too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(HERE.parent))
+        yield
 
 
 class Made(NamedTuple):

@@ -1,15 +1,16 @@
 """The energy ledger: contiguous, exclusive segments in integer microjoules that sum to the total exactly.
 
-Time is cut at every change of label. What the meters counted between two cuts is one slice, shared among the lanes
-(the run's own process and each worker) by the CPU time that they used in it. Each lane's share goes to its label,
-that is phase and trial. In the run's own process labels nest, and the innermost owns the time.
+What the meters counted between two cuts is one slice, shared among the lanes (the run's own process and each worker)
+by the CPU time that they used in it. Each lane's share goes to its label, that is phase and trial. In the run's own
+process labels nest, and the innermost owns the time. Where a worker marked a change of phase within the slice, its
+share is divided there.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Protocol, Self, get_args
 
 from suite.energy.meter import Meter
 from suite.energy.processes import ProcessTree
@@ -21,6 +22,7 @@ PHASES: tuple[Phase, ...] = get_args(Phase)
 CHARGED: frozenset[Phase] = frozenset({"ask", "train", "validate", "tell", "idle"})
 
 JOULES_PER_KWH = 3_600_000
+SHORTEST_NS = 100_000  # what came just before a window goes with it: at 10 W, a millijoule
 
 
 class Label(NamedTuple):
@@ -28,8 +30,7 @@ class Label(NamedTuple):
     trial: int | None = None
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """Energy under one label: microjoules by component, and the CPU and wall time that it took (nanoseconds)."""
 
     phase: Phase
@@ -66,6 +67,21 @@ class _Open:
 MAIN = 0  # the lane of the run's own process; a worker's lane is its pid
 
 
+class PhaseChanges(Protocol):
+    """The phases that a worker's trial has entered by itself, each with the CPU time at which it began."""
+
+    def entered(self) -> Sequence[tuple[Phase, int]]: ...
+
+
+@dataclass
+class _Lane:
+    """A worker: what it works on, what it had used by the last cut, and where it marks changes of phase."""
+
+    label: Label
+    changes: PhaseChanges
+    cpu_ns: int = 0
+
+
 class Ledger:
     """Cuts the run's energy into segments. One ledger a run, in the run's own process.
 
@@ -73,16 +89,20 @@ class Ledger:
     """
 
     def __init__(
-        self, meters: Sequence[Meter], processes: ProcessTree, clock: Callable[[], int] = time.monotonic_ns
+        self,
+        meters: Sequence[Meter],
+        processes: ProcessTree,
+        clock: Callable[[], int] = time.monotonic_ns,
+        shortest_ns: int = SHORTEST_NS,
     ) -> None:
         self._meters = {meter.info.component: meter for meter in meters}
         if len(self._meters) != len(meters):
             raise ValueError(f"one meter a component, got {[meter.info.component for meter in meters]}")
         self._processes = processes
         self._clock = clock
+        self._shortest_ns = shortest_ns
         self._stack: list[Label] = [Label("idle")]
-        self._lanes: dict[int, Label] = {}
-        self._cpu_ns: dict[int, int] = {}
+        self._lanes: dict[int, _Lane] = {}
         self._open: dict[Label, _Open] = {}
         self._total = 0
         processes.refresh()
@@ -98,7 +118,8 @@ class Ledger:
     @contextmanager
     def window(self, phase: Phase, trial: int | None = None) -> Iterator[None]:
         """The run's own process works on ``phase`` inside; windows nest, and an exception closes them too."""
-        self.cut()
+        if self._clock() - self._time >= self._shortest_ns:
+            self.cut()
         self._stack.append(Label(phase, trial))
         try:
             yield
@@ -106,24 +127,26 @@ class Ledger:
             self.cut()
             self._stack.pop()
 
-    def open_lane(self, pid: int, label: Label) -> None:
+    def open_lane(self, pid: int, label: Label, changes: PhaseChanges) -> None:
         """Worker ``pid``, watched from now on, starts under ``label``."""
         self.cut()
         self._processes.watch(pid)
-        self._lanes[pid] = label
-        self._cpu_ns[pid] = 0
+        self._lanes[pid] = _Lane(label, changes)
+
+    def assign(self, pid: int, label: Label) -> None:
+        """Worker ``pid``, which has been idle, will work on ``label``: what it uses from now on belongs there."""
+        self._lanes[pid].label = label
 
     def relabel(self, pid: int, label: Label, cpu_ns: int | None = None) -> None:
         """Worker ``pid`` goes over to ``label``; ``cpu_ns`` is its own reading at that moment, where it sent one."""
         if cpu_ns is not None:
             self._processes.report(pid, cpu_ns)
         self.cut(reported=None if cpu_ns is None else pid)
-        self._lanes[pid] = label
+        self._lanes[pid].label = label
 
     def close_lane(self, pid: int) -> None:
         """Worker ``pid`` was waited for. CPU time that only its end brought to light goes to its last label."""
-        self._stack.append(self._lanes.pop(pid))
-        del self._cpu_ns[pid]
+        self._stack.append(self._lanes.pop(pid).label)
         self._processes.forget(pid)  # before the cut, or its time would be counted twice
         self.cut()
         self._stack.pop()
@@ -138,12 +161,12 @@ class Ledger:
         weights = self._weights()
         for component, meter in self._meters.items():
             reading = meter.microjoules()
-            if reading > self._readings[component]:  # one that fell back counts as standing still
-                amount = reading - self._readings[component]
+            amount = reading - self._readings[component]
+            self._readings[component] = reading
+            if amount > 0:  # a counter that fell back counts as standing still
                 self._total += amount
                 for open_, share in _split(amount, weights):
                     open_.microjoules[component] = open_.microjoules.get(component, 0) + share
-            self._readings[component] = reading
         for open_, share in _split(now - self._time, weights):
             open_.wall_ns += share
         self._time = now
@@ -166,14 +189,13 @@ class Ledger:
 
     def _weights(self) -> list[tuple[_Open, int]]:
         """CPU nanoseconds since the last cut by label. Where none were used, the trials in hand share, else the run."""
-        weights = []
+        weights: list[tuple[_Open, int]] = []
         workers = 0
-        for pid, label in self._lanes.items():
-            used = self._processes.worker_cpu_ns(pid) - self._cpu_ns[pid]
-            if used:
-                self._cpu_ns[pid] += used
-                workers += used
-                weights.append((self._at(label), used))
+        for pid, lane in self._lanes.items():
+            reading = self._processes.worker_cpu_ns(pid)
+            if reading > lane.cpu_ns:
+                workers += reading - lane.cpu_ns
+                weights += self._divided(lane, reading)
         total = self._processes.cpu_ns()
         own = total - self._main_cpu_ns - workers
         self._main_cpu_ns = max(total, self._main_cpu_ns)
@@ -182,9 +204,19 @@ class Ledger:
         for open_, cpu_ns in weights:
             open_.cpu_ns += cpu_ns
         if not weights:
-            busy = [label for label in self._lanes.values() if label.trial is not None]
+            busy = [lane.label for lane in self._lanes.values() if lane.label.trial is not None]
             return [(self._at(label), 1) for label in busy or [self._stack[-1]]]
         return weights
+
+    def _divided(self, lane: _Lane, reading: int) -> Iterator[tuple[_Open, int]]:
+        """What ``lane`` used up to ``reading``, by label: its trial may have changed its phase in between."""
+        if lane.label.trial is not None:
+            for phase, cpu_ns in lane.changes.entered():
+                if phase != lane.label.phase and lane.cpu_ns <= cpu_ns <= reading:
+                    yield self._at(lane.label), cpu_ns - lane.cpu_ns
+                    lane.label, lane.cpu_ns = Label(phase, lane.label.trial), cpu_ns
+        yield self._at(lane.label), reading - lane.cpu_ns
+        lane.cpu_ns = reading
 
 
 def _split(amount: int, weights: Sequence[tuple[_Open, int]]) -> Sequence[tuple[_Open, int]]:

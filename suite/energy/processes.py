@@ -10,7 +10,6 @@ import resource
 import signal
 import sys
 import time
-from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -47,11 +46,17 @@ def process_clock_ns(pid: int) -> int:
         return 0
 
 
-def reap(group: int | None = None) -> None:
-    """Wait for every child that has ended, adopted ones included; of process group ``group``, or of any."""
-    with suppress(ChildProcessError):
+def reap(group: int | None = None) -> bool:
+    """Wait for every child that has ended, adopted ones included; of process group ``group``, or of any.
+
+    Returns whether there are children left that live.
+    """
+    try:
         while os.waitpid(-(group or 1), os.WNOHANG)[0]:
             pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 class ProcessTree:

@@ -1,6 +1,5 @@
 """The local engine: worker processes of one run, what they are doing, and what they say."""
 
-import json
 import os
 import selectors
 import signal
@@ -11,8 +10,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryFile
+from typing import Any, Literal, NamedTuple
 
+import orjson
+
+from suite.energy.marks import BYTES, Marks
 from suite.energy.processes import reap
 from suite.runs.trial import Order
 
@@ -24,12 +27,11 @@ PINNED = {
 }
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Something that worker ``pid`` said, or that it died. ``message`` holds what came with it."""
 
     pid: int
-    kind: Literal["ready", "error", "phase", "outcome", "died"]
+    kind: Literal["ready", "error", "outcome", "died"]
     message: Any = None
     cpu_ns: int | None = None
 
@@ -38,6 +40,7 @@ class Event:
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: socket.socket
+    marks: Marks
     received: bytes = b""
     order: Order | None = None
     since: float = 0.0
@@ -61,33 +64,38 @@ class LocalEngine:
     def start(self) -> int:
         """Start one worker and return its pid. It is ready once it says so."""
         ours, theirs = socket.socketpair()
-        arguments = [str(theirs.fileno()), self._task, self._device, "keep" if self._keeps else "", str(os.getpid())]
-        with theirs, self._output.open("ab") as output:
+        with theirs, TemporaryFile() as shared, self._output.open("ab") as output:
+            shared.truncate(BYTES)
+            descriptors = [theirs.fileno(), shared.fileno()]
+            kept = "keep" if self._keeps else ""
+            arguments = [*map(str, descriptors), self._task, self._device, kept, str(os.getpid())]
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "suite.runs.worker", *arguments],
-                pass_fds=[theirs.fileno()],
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env={**os.environ, **PINNED},
                 start_new_session=True,
             )
-        self._workers[process.pid] = _Worker(process, ours)
+            self._workers[process.pid] = _Worker(process, ours, Marks(shared.fileno()))
         self._selector.register(ours, selectors.EVENT_READ, process.pid)
         return process.pid
 
     def submit(self, pid: int, order: Order) -> None:
         worker = self._workers[pid]
         worker.order, worker.since = order, time.monotonic()
+        worker.marks.clear()
         with suppress(BrokenPipeError):  # the worker has died; the next wait says so
-            worker.connection.sendall(json.dumps(vars(order)).encode() + b"\n")
+            worker.connection.sendall(orjson.dumps(order._asdict()) + b"\n")
 
     def wait(self, seconds: float) -> list[Event]:
         """What the workers say within ``seconds``, at least one event unless the time runs out."""
         return [event for key, _ in self._selector.select(seconds) for event in self._receive(key.data)]
 
-    def order_of(self, pid: int) -> Order | None:
-        return self._workers[pid].order
+    def marks_of(self, pid: int) -> Marks:
+        """Where worker ``pid`` marks its changes of phase."""
+        return self._workers[pid].marks
 
     def finish(self, pid: int) -> float:
         """Worker ``pid`` is free again. Returns the seconds that its order took."""
@@ -127,7 +135,7 @@ class LocalEngine:
     def _receive(self, pid: int) -> list[Event]:
         worker = self._workers[pid]
         try:
-            chunk = worker.connection.recv(1 << 16)
+            chunk = worker.connection.recv(4096)
         except ConnectionResetError:
             chunk = b""
         if not chunk:
@@ -137,7 +145,7 @@ class LocalEngine:
 
 
 def _event(pid: int, line: bytes) -> Event:
-    message = json.loads(line)
+    message = orjson.loads(line)
     cpu_ns = message.pop("cpu_ns")
     ((kind, content),) = message.items()
     return Event(pid, kind, content, cpu_ns)

@@ -13,7 +13,6 @@ carries the ledger's segments since the one before it, so that all segments of a
     end        why the run stopped, and codecarbon's total beside ours
 """
 
-import json
 import os
 import re
 import zlib
@@ -22,6 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import orjson
+
 from suite.energy.ledger import CHARGED, Segment
 from suite.search.strategy import Proposal, Signal, Status
 from suite.task import TaskSpec
@@ -29,7 +30,6 @@ from suite.task import TaskSpec
 SCHEMA = 1
 LOG_NAME = "log.jsonl"
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
 
 
@@ -208,7 +208,7 @@ class LogWriter:
 
 
 def encode(record: Mapping[str, Any]) -> bytes:
-    body = _ENCODER.encode(record).encode()
+    body = orjson.dumps(record)
     return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
@@ -236,7 +236,7 @@ def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
             f"{path}:{number}: this line is not a record of a trial log, or was changed after it was written "
             "(its checksum does not match); restore the file or move it away"
         )
-    record: dict[str, Any] = json.loads(body)
+    record: dict[str, Any] = orjson.loads(body)
     return record
 
 

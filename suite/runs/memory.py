@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from suite.runs.trial import Outcome
 from suite.search.strategy import Proposal, StrategyInfo, Trial
-from suite.task import Configuration, TaskSpec, canonical, complete
+from suite.space import Completion, Configuration, canonical
+from suite.task import TaskSpec
 
 
 class RunError(RuntimeError):
@@ -20,6 +21,7 @@ class Trials:
         self._v0 = v0
         self._default_joules = default_joules
         self._default = canonical(spec.default)
+        self._complete = Completion(spec.space)
         self._proposals: dict[int, Proposal] = {}
         self._ended: dict[int, str] = {}
         self._worst = v0
@@ -34,7 +36,7 @@ class Trials:
     def accept(self, proposal: Proposal) -> Proposal:
         """The proposal as the next trial, inactive hyper-parameters stripped. Raises ``RunError`` on an illegal one."""
         try:
-            configuration = complete(self._spec.space, proposal.configuration)
+            configuration = self._complete(proposal.configuration)
         except ValueError as error:
             raise RunError(f"strategy {self._info.name} proposed an {error}") from error
         accepted = Proposal(configuration, proposal.fidelity, proposal.parent)

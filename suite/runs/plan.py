@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from suite.runs.log import Budget
-from suite.task import Configuration
+from suite.space import Configuration
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """The loop of a run: keep the workers busy with what the strategy asks for, every step metered and logged."""
 
+import gc
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from suite.energy.ledger import Label, Phase
 from suite.runs.book import Book
@@ -15,13 +15,13 @@ from suite.runs.memory import RunError, Trials
 from suite.runs.plan import RunPlan
 from suite.runs.trial import Order, Outcome
 from suite.search.strategy import WAIT, Proposal, Signal, Strategy, StrategyInfo
-from suite.task import TaskSpec, training_seed
+from suite.space import training_seed
+from suite.task import TaskSpec
 
 POLL_SECONDS = 0.25  # how far a run may overshoot its budget
 
 
-@dataclass(frozen=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     number: int
     attempt: int
     proposal: Proposal
@@ -52,6 +52,7 @@ class Runner:
         self._running: dict[int, _Attempt] = {}
         self._queue: deque[_Attempt] = deque()
         self._may_ask = True
+        self._nothing_left: str | None = None
 
     def resume(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Ask and tell the strategy in the logged order; every proposal must be the logged one. Raises ``RunError``."""
@@ -79,18 +80,26 @@ class Runner:
             self._start_worker(phase)
         while not self._ready:
             self._listen()
+        gc.freeze()  # what is loaded by now stays: collections need not walk through it again
 
     def search(self) -> str:
         """Run to the end. Returns why it ended: "budget", "trials" or "exhausted"."""
-        reason = None
-        while not self._spent():
-            reason = reason or self._fill()
-            if reason and not self._running:
+        while True:
+            reason = self.turn()
+            if reason:
                 return reason
-            self._listen()
-        for pid in list(self._running):
-            self._cut_short(pid, "the budget was used up")
-        return "budget"
+
+    def turn(self) -> str | None:
+        """Give free workers something to do, then listen. Returns why the run has ended, once it has."""
+        if self._spent():
+            for pid in list(self._running):
+                self._cut_short(pid, "the budget was used up")
+            return "budget"
+        self._nothing_left = self._nothing_left or self._fill()
+        if self._nothing_left and not self._running:
+            return self._nothing_left
+        self._listen()
+        return None
 
     def _fill(self) -> str | None:
         """Give every free worker an order. Returns why no more is to be asked, if so."""
@@ -116,14 +125,15 @@ class Runner:
         return None
 
     def _ask(self) -> Proposal | Signal:
+        """The strategy's answer, checked and logged. All of that is the phase ``ask``."""
         with self._book.ledger.window("ask"):
-            answer = _call(self._strategy, "ask")
-        if isinstance(answer, Signal):
-            self._book.write("ask", trial=None, answer=proposal_to_record(answer))
-            return answer
-        accepted = self._trials.accept(answer)
-        self._book.write("ask", trial=self._trials.asked, answer=proposal_to_record(accepted))
-        return accepted
+            answer: Proposal | Signal = _call(self._strategy, "ask")
+            number = None
+            if isinstance(answer, Proposal):
+                answer = self._trials.accept(answer)
+                number = self._trials.asked
+            self._book.write("ask", trial=number, answer=proposal_to_record(answer))
+        return answer
 
     def _re_ask(self, record: Mapping[str, Any]) -> None:
         answer = _call(self._strategy, "ask")
@@ -149,7 +159,7 @@ class Runner:
         pid = min(self._ready - set(self._running))
         proposal = attempt.proposal
         self._running[pid] = attempt
-        self._book.ledger.relabel(pid, Label("train", attempt.number))
+        self._book.ledger.assign(pid, Label("train", attempt.number))
         self._engine.submit(
             pid,
             Order(
@@ -185,8 +195,6 @@ class Runner:
     def _hear(self, event: Event) -> None:
         ledger, attempt = self._book.ledger, self._running.get(event.pid)
         match event.kind:
-            case "phase" if attempt:
-                ledger.relabel(event.pid, Label(event.message, attempt.number), event.cpu_ns)
             case "outcome" if attempt:
                 ledger.relabel(event.pid, Label("idle"), event.cpu_ns)
                 del self._running[event.pid]
@@ -204,19 +212,18 @@ class Runner:
 
     def _end(self, attempt: _Attempt, outcome: Outcome, joules: float, seconds: float, returned: bool = False) -> None:
         """Log the end of a trial, then tell the strategy: what was told is always in the log."""
-        self._book.write(
-            "trial",
-            sync=True,
-            trial=attempt.number,
-            attempt=attempt.attempt,
-            **vars(outcome),
-            seconds=round(seconds, 6),
-            joules=joules,
-            returned=returned,
-        )
-        trial = self._trials.end(attempt.number, outcome, joules)
         with self._book.ledger.window("tell"):
-            _call(self._strategy, "tell", trial)
+            self._book.write(
+                "trial",
+                sync=True,
+                trial=attempt.number,
+                attempt=attempt.attempt,
+                **outcome._asdict(),
+                seconds=round(seconds, 6),
+                joules=joules,
+                returned=returned,
+            )
+            _call(self._strategy, "tell", self._trials.end(attempt.number, outcome, joules))
         self._may_ask = True
 
     def _bury(self, pid: int, attempt: _Attempt | None) -> None:
@@ -246,7 +253,8 @@ class Runner:
 
     def _start_worker(self, phase: Phase = "idle") -> None:
         """A worker that takes the place of a dead one starts under ``idle``, which is charged, unlike ``setup``."""
-        self._book.ledger.open_lane(self._engine.start(), Label(phase))
+        pid = self._engine.start()
+        self._book.ledger.open_lane(pid, Label(phase), self._engine.marks_of(pid))
 
     def _spent(self) -> bool:
         limit = self._plan.budget.microjoules
@@ -259,6 +267,7 @@ def keeps_checkpoints(info: StrategyInfo) -> bool:
 
 
 def _call(strategy: Strategy, method: str, *arguments: Any) -> Any:
+    """``method`` of ``strategy``. Whatever it raises becomes a ``RunError`` that names it."""
     try:
         return getattr(strategy, method)(*arguments)
     except Exception as error:

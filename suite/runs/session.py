@@ -6,7 +6,6 @@ run, 143 stopped by a signal, to be continued.
 """
 
 import fcntl
-import gc
 import hashlib
 import json
 import os
@@ -123,7 +122,6 @@ def _search(
             runner.open(setup)
         if past.resumed:
             runner.resume(past.records)
-        gc.freeze()  # what is loaded by now stays: collections need not walk through it again
         reason = runner.search()
         with ledger.window(setup):
             engine.close()

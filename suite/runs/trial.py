@@ -3,17 +3,16 @@
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from suite.energy.ledger import Phase
 from suite.search.strategy import Status
-from suite.task import Checkpoint, Configuration, Split, Task
+from suite.space import Configuration
+from suite.task import Checkpoint, Split, Task
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """What a worker is asked for. ``start`` is a checkpoint file to go on from, ``save`` where to keep the result."""
 
     trial: int
@@ -24,8 +23,7 @@ class Order:
     save: str | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of it. Values are None unless the trial is ok; ``reason`` says why it failed."""
 
     status: Status

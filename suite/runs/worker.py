@@ -4,13 +4,13 @@ Speaks JSON lines over a socket that it inherits, and nothing else, so that a ta
 
     <- {"ready": versions, "cpu_ns": n}  |  {"error": message, "cpu_ns": n}
     -> an Order
-    <- {"phase": phase, "cpu_ns": n} ... {"outcome": {...}, "cpu_ns": n}
+    <- {"outcome": {...}, "cpu_ns": n}
 
-Every message carries the CPU time of this process and of its ended children at that moment.
+Every message carries the CPU time of this process and of its ended children at that moment. Changes of phase within a
+trial are marked in shared memory (``suite.energy.marks``).
 """
 
 import gc
-import json
 import os
 import signal
 import socket
@@ -19,8 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from suite.catalog import CatalogError, load_task
 from suite.energy.ledger import Phase
+from suite.energy.marks import Marks
 from suite.energy.processes import become_subreaper, die_with_parent, own_cpu_ns, reap
 from suite.runs.machine import package_version
 from suite.runs.trial import Order, Outcome, make
@@ -28,37 +31,38 @@ from suite.task import Task
 
 
 class Line:
-    """The worker's end of the socket."""
+    """The worker's end of the socket, and its marks."""
 
-    def __init__(self, connection: socket.socket, device: str) -> None:
+    def __init__(self, connection: socket.socket, marks: Marks, device: str) -> None:
         self._connection = connection
         self._orders = connection.makefile("rb")
+        self._marks = marks
         self._device = device
         self._outlived = 0
 
     def say(self, **message: Any) -> None:
         synchronize(self._device)
         message["cpu_ns"] = own_cpu_ns()
-        self._connection.sendall(json.dumps(message).encode() + b"\n")
+        self._connection.sendall(orjson.dumps(message) + b"\n")
 
     def enter(self, phase: Phase) -> None:
-        """Close the phase before: what it started has ended by now, and counts, or is ended."""
+        """Mark that ``phase`` begins. What the phase before started has ended by now, and counts, or is ended."""
         self._outlived += end_children()
-        self.say(phase=phase)
+        synchronize(self._device)
+        self._marks.enter(phase, own_cpu_ns())
 
     def conclude(self, outcome: Outcome) -> None:
         outlived = self._outlived + end_children()
         self._outlived = 0
         if outlived:
-            outcome = Outcome(
-                "failed", reason=f"{outlived} process(es) outlived the trial; a trial must end what it starts"
-            )
-        self.say(outcome=vars(outcome))
+            reason = f"{outlived} process(es) outlived the trial; a trial must end what it starts"
+            outcome = Outcome("failed", reason=reason)
+        self.say(outcome=outcome._asdict())
 
     def order(self) -> Order | None:
         """The next order, or None once the run has closed its end."""
         line = self._orders.readline()
-        return Order(**json.loads(line)) if line else None
+        return Order(**orjson.loads(line)) if line else None
 
 
 def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool) -> None:
@@ -103,7 +107,8 @@ def synchronize(device: str) -> None:
 
 def end_children() -> int:
     """Wait for the children that have ended, so that their CPU time counts; end and count those that still live."""
-    reap()
+    if not reap():
+        return 0
     living = children()
     for pid in living:
         with suppress(ProcessLookupError):
@@ -115,21 +120,18 @@ def end_children() -> int:
 
 
 def children() -> list[int]:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return []  # the common case, told by one call
+    """Living children of this process, adopted ones included (Linux)."""
     return [
         int(pid) for thread in Path("/proc/self/task").iterdir() for pid in (thread / "children").read_text().split()
     ]
 
 
-def main(descriptor: str, task_name: str, device: str, keep: str, parent: str) -> None:
+def main(descriptor: str, shared: str, task_name: str, device: str, keep: str, parent: str) -> None:
     die_with_parent(int(parent))
     become_subreaper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides when to stop
     with socket.socket(fileno=int(descriptor)) as connection, suppress(BrokenPipeError, ConnectionResetError):
-        serve(Line(connection, device), task_name, device, bool(keep))
+        serve(Line(connection, Marks(int(shared)), device), task_name, device, bool(keep))
 
 
 if __name__ == "__main__":

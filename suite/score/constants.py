@@ -9,7 +9,8 @@ import numpy as np
 from suite.runs.log import RunLog, TrialEnd
 from suite.score.curve import CAP, FLOOR, Curve
 from suite.score.efficiency import efficiency
-from suite.task import Configuration, Constants, TaskSpec
+from suite.space import Configuration
+from suite.task import Constants, TaskSpec
 
 BUDGET: Final = 40.0
 SEARCHES: Final = 200  # random searches that kappa is estimated from

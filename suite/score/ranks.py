@@ -126,7 +126,8 @@ def rank_intervals(point: Array, covariance: Array, draws: Array, covariances: A
         tiny = 1e-9
         studentised = np.divide(deviations, errors, out=np.where(deviations > tiny, np.inf, 0.0), where=errors > tiny)
         critical = np.quantile(studentised.max(axis=0), LEVEL, method="higher")
-        significant = np.abs(difference) > critical * _errors(covariance[None], first, second)[:, 0] + tiny
+        own_errors = np.maximum(_errors(covariance[None], first, second)[:, 0], tiny)
+        significant = np.abs(difference) > critical * own_errors
         better[first, second] = significant & (difference > 0)
         better[second, first] = significant & (difference < 0)
     return tuple((1 + int(better[:, m].sum()), methods - int(better[m].sum())) for m in range(methods))

@@ -14,7 +14,7 @@ from ConfigSpace.hyperparameters import Hyperparameter
 from scipy.stats import qmc
 
 from suite.search.strategy import EXHAUSTED, Problem, Proposal, Signal, StrategyInfo, Trial
-from suite.task import Configuration, Value, complete
+from suite.space import Configuration, Value, complete
 
 
 class Default:

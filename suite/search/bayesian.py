@@ -23,7 +23,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 
 from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial
-from suite.task import Value, is_active
+from suite.space import Value, is_active
 
 
 class OptunaStrategy:

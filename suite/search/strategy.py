@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from ConfigSpace import ConfigurationSpace
 
-from suite.task import Checkpoint, Configuration, Fidelity, Goal
+from suite.space import Configuration
+from suite.task import Checkpoint, Fidelity, Goal
 
 Status = Literal["ok", "failed", "timeout", "lost"]
 Capability = Literal["conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program"]

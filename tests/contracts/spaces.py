@@ -5,7 +5,8 @@ import math
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer, OrdinalHyperparameter
 
 from suite.search.strategy import Problem, Proposal, Trial
-from suite.task import Configuration, Fidelity, training_seed
+from suite.space import Configuration, training_seed
+from suite.task import Fidelity
 
 
 def mixed() -> ConfigurationSpace:

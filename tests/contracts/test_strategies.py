@@ -11,7 +11,8 @@ import pytest
 
 from suite.catalog import load_strategy, strategy_names
 from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Strategy, Trial
-from suite.task import Fidelity, canonical, complete
+from suite.space import canonical, complete
+from suite.task import Fidelity
 from tests.contracts.spaces import SPACES, problem, trial_of
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,8 @@ import pytest
 import torch
 
 from suite.catalog import load_task, task_names
-from suite.task import Checkpoint, Configuration, Split, Task, TaskSpec, complete
+from suite.space import Configuration, complete
+from suite.task import Checkpoint, Split, Task, TaskSpec
 
 SPLITS: tuple[Split, ...] = ("validation", "test")
 RANDOM_CONFIGURATIONS, RESUMED_CONFIGURATIONS = 6, 3

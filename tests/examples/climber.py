@@ -2,7 +2,7 @@
 
 from suite.search.baselines import sample, seeded
 from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial
-from suite.task import complete
+from suite.space import complete
 
 
 class Climber:

@@ -72,6 +72,12 @@ def test_estimated_energy_is_called_so(style: str) -> None:
     assert "estimated" not in write(make_board(tier="measured", notes=()), GRID, 1.5, style)
 
 
+def test_columns_of_estimated_energy_say_so() -> None:
+    energies = {"kWh charged", "kWh total", "kg CO2e"}
+    assert {f"{name} (estimated)" for name in energies} <= set(ranking(make_board(), GRID, 1.5).columns)
+    assert energies <= set(ranking(make_board(tier="measured"), GRID, 1.5).columns)
+
+
 @pytest.mark.parametrize("style", FOR_PEOPLE)
 def test_people_are_told_how_far_to_trust_estimated_kg(style: str) -> None:
     text = " ".join(write(make_board(), GRID, 1.5, style).split())

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from ConfigSpace import Categorical, ConfigurationSpace, Float
 
-from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec
+from suite.space import Configuration
+from suite.task import Checkpoint, Fidelity, Metric, Split, TaskSpec
 
 BUSY_SECONDS = 0.3
 _BURN = f"import time\nwhile time.process_time() < {BUSY_SECONDS}: pass"
