@@ -87,6 +87,12 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--watts-per-core", type=float, help="Declared power that one busy core adds. [default: 10]"),
         click.option("--idle-watts", type=float, help="Declared power of the machine at rest. [default: 1 a core]"),
+        click.option(
+            "--variant",
+            default=0,
+            show_default=True,
+            help="Draw of the tasks' data; 0 is the boards' own, others show what was learnt by heart.",
+        ),
         click.option("--no-crosscheck", is_flag=True, help="Leave codecarbon's reading beside ours out."),
     ]
     for option in reversed(options):
@@ -216,17 +222,30 @@ def demo(out: Path) -> None:
 @click.option(
     "--campaign", default=64, show_default=True, help="Trials of the search (tpe) for the best configuration."
 )
+@click.option(
+    "--card-only", is_flag=True, help="Measure nothing: write what the module says, with the constants it has."
+)
 @click.option("--frozen", is_flag=True, help="Not provisional: scores rest on these until the task's next version.")
 @_run_options
 def constants(
-    patterns: Sequence[str], out: Path, seeds: int, configurations: int, campaign: int, frozen: bool, **options: Any
+    patterns: Sequence[str],
+    out: Path,
+    seeds: int,
+    configurations: int,
+    campaign: int,
+    card_only: bool,
+    frozen: bool,
+    **options: Any,
 ) -> None:
     """Measure a task's constants (anchors, v0, m_t, kappa) and write them to the card beside its module."""
     from suite import catalog
-    from suite.constants import Campaign
+    from suite.constants import Campaign, write_card
 
     settings = _settings(budget=40.0, **options)
     for name in catalog.select(catalog.TASKS, patterns):
+        if card_only:
+            click.echo(f"wrote {write_card(name)}")
+            continue
         measuring = Campaign(name, out, settings, seeds, configurations, campaign)
         with _progress(name, measuring.runs) as progress:
             card = measuring.measure(progress, provisional=not frozen)

@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from suite.catalog import task_card, task_spec
+from suite.catalog import load_task, task_card
 from suite.runs.board import BoardError, Settings, training_only
 from suite.runs.log import RunLog, read_log
 from suite.runs.plan import RunPlan
 from suite.runs.processes import Job, Listener, run_jobs
 from suite.score.constants import measure_constants, winner
 from suite.space import Configuration
+from suite.task import Constants
 
 POOL: Final = "sobol"
 SEARCH: Final = "tpe"
@@ -30,7 +31,7 @@ class Campaign:
 
     def __init__(self, task: str, out: Path, settings: Settings, seeds: int, configurations: int, trials: int) -> None:
         self._task = task
-        self._spec = replace(task_spec(task), constants=None)
+        self._spec = replace(load_task(task).spec, constants=None)
         self._directory = out / self._spec.name
         self._settings = settings
         self._seeds, self._configurations, self._trials = range(seeds), configurations, trials
@@ -46,8 +47,7 @@ class Campaign:
         pool_log, search_log, *default_logs = self._make([pool, search, *defaults], listener)
         best = winner([pool_log, search_log])
         retrained = self._make([self._job("default", seed, 1, best) for seed in self._seeds], listener)
-        constants = measure_constants(default_logs, pool_log, retrained, provisional=provisional)
-        return self._write(replace(self._spec, constants=constants).to_record())
+        return write_card(self._task, measure_constants(default_logs, pool_log, retrained, provisional=provisional))
 
     def _job(self, strategy: str, seed: int, trials: int, default: Configuration | None = None) -> Job:
         plan = RunPlan(
@@ -75,9 +75,12 @@ class Campaign:
             raise BoardError("the constants could not be measured: " + "; ".join(failed))
         return [read_log(job.directory) for job in jobs]
 
-    def _write(self, card: dict[str, object]) -> Path:
-        path = task_card(self._task)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(card, indent=2) + "\n")
-        part.replace(path)
-        return path
+
+def write_card(task: str, constants: Constants | None = None) -> Path:
+    """Write what the module of ``task`` says, and ``constants`` (None: those that it has), to its card."""
+    spec = load_task(task).spec
+    path = task_card(task)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(replace(spec, constants=constants or spec.constants).to_record(), indent=2) + "\n")
+    part.replace(path)
+    return path

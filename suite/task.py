@@ -63,13 +63,18 @@ class Metric:
 
 @dataclass(frozen=True)
 class DataRef:
-    """A versioned data set. ``digest`` is the SHA-256 of its arrays (``suite.data.digest``)."""
+    """A versioned data set. ``digest`` is the SHA-256 of its arrays as split (``suite.data.digest``).
+
+    splits: which examples of the source train, validate and test. download: its files are not shipped, but fetched.
+    """
 
     name: str
     version: str
     digest: str
     licence: str
     source: str
+    splits: str
+    download: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,7 @@ class TaskSpec:
 
     mutable: hyper-parameters that may change in mid-training (never architecture).
     paper: who posed the inner problem. summary: one line for ``carbon-suite list``.
+    extra: the optional install that brings what the task needs beyond the core.
     """
 
     name: str
@@ -122,6 +128,7 @@ class TaskSpec:
     data: tuple[DataRef, ...] = ()
     mutable: frozenset[str] = frozenset()
     constants: Constants | None = None
+    extra: str | None = None
 
     def __post_init__(self) -> None:
         if self.name.count("/") != 1:
@@ -133,6 +140,11 @@ class TaskSpec:
     @property
     def paradigm(self) -> str:
         return self.name.split("/")[0]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the task works from an ordinary install, offline."""
+        return self.extra is None and not any(ref.download for ref in self.data)
 
     @property
     def default(self) -> Configuration:
@@ -152,6 +164,7 @@ class TaskSpec:
             "data": [asdict(ref) for ref in self.data],
             "mutable": sorted(self.mutable),
             "constants": asdict(self.constants) if self.constants else None,
+            "extra": self.extra,
         }
 
     @classmethod
@@ -170,6 +183,7 @@ class TaskSpec:
             data=tuple(DataRef(**ref) for ref in record["data"]),
             mutable=frozenset(record["mutable"]),
             constants=Constants(**constants) if constants else None,
+            extra=record["extra"],
         )
 
 
@@ -190,6 +204,8 @@ class Checkpoint:
 class Task(Protocol):
     """An inner problem, live or replayed.
 
+    ``load`` gives the data of a ``variant``: 0 is the boards' own, any other whole number another draw of data, split
+    or generator, so that what was learnt by heart shows. Data of variant 0 are checked against their published digest.
     ``train`` yields a checkpoint at the first state at or after each fidelity step, up to the maximum, and is pulled
     no further than the trial needs. Its learning-rate schedules are tied to the *maximum* fidelity, so that a low
     fidelity is a prefix of a high one. Started from a checkpoint it goes on bit for bit as if never interrupted.
@@ -200,7 +216,7 @@ class Task(Protocol):
 
     spec: TaskSpec
 
-    def load(self) -> Any: ...
+    def load(self, variant: int = 0) -> Any: ...
 
     def train(
         self, data: Any, configuration: Configuration, seed: int, device: str, start: Checkpoint | None

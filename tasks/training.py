@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,6 +20,11 @@ from suite.task import Checkpoint, Configuration
 
 Data = Mapping[str, torch.Tensor]
 Model = TypeVar("Model", bound=nn.Module)
+
+
+def tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """The arrays as tensors on the CPU, which share their memory."""
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def stream(seed: int, name: str) -> torch.Generator:

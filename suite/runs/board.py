@@ -36,7 +36,7 @@ class Settings:
 
     budget: in random trainings. jobs: runs side by side. workers: trials side by side within a run.
     default_trainings: how many full trainings of the default set the budget. idle_watts: of the whole machine, shared
-    among the jobs.
+    among the jobs. variant: of the tasks' data, 0 for what is published.
     """
 
     budget: float = FULL_BUDGET
@@ -48,6 +48,7 @@ class Settings:
     idle_watts: float = field(default_factory=lambda: IDLE_WATTS_PER_CORE * (os.cpu_count() or 1))
     default_trainings: int = 3
     crosscheck: bool = True
+    variant: int = 0
 
     def __post_init__(self) -> None:
         for name in ("budget", "workers", "jobs", "default_trainings"):
@@ -178,6 +179,7 @@ class Board:
             meters=settings.meters,
             watts_per_core=settings.watts_per_core,
             idle_watts=settings.idle_watts / settings.jobs,
+            variant=settings.variant,
         )
 
     def _check_settings(self, kept: dict[str, Any]) -> None:

@@ -53,8 +53,9 @@ class LocalEngine:
     ``python -P``: modules in the working folder do not hide installed ones.
     """
 
-    def __init__(self, task: str, device: str, output: Path, keeps_checkpoints: bool = False) -> None:
+    def __init__(self, task: str, device: str, output: Path, keeps_checkpoints: bool = False, variant: int = 0) -> None:
         self._task = task
+        self._variant = variant
         self._device = device
         self._keeps = keeps_checkpoints
         self._output = output
@@ -68,7 +69,7 @@ class LocalEngine:
             shared.truncate(BYTES)
             descriptors = [theirs.fileno(), shared.fileno()]
             kept = "keep" if self._keeps else ""
-            arguments = [*map(str, descriptors), self._task, self._device, kept, str(os.getpid())]
+            arguments = [*map(str, descriptors), self._task, self._device, kept, str(self._variant), str(os.getpid())]
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "suite.runs.worker", *arguments],
                 pass_fds=descriptors,

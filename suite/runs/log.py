@@ -65,6 +65,7 @@ class RunHeader:
     strategy: Mapping[str, Any]
     seed: int
     budget: Budget
+    variant: int
     workers: int
     jobs: int
     device: str

@@ -16,7 +16,7 @@ class RunPlan:
     task, strategy: names in the catalogue. role: "ranked" or "calibration". jobs: runs side by side on this machine,
     which share its declared idle power. default: what the strategy is given as the default, where not the task's own
     (to retrain a configuration in a calibration). time_limit_seconds: what one trial may take.
-    crosscheck: run codecarbon too.
+    crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards.
     """
 
     task: str
@@ -33,6 +33,7 @@ class RunPlan:
     idle_watts: float = 2.0
     crosscheck: bool = True
     default: Configuration | None = None
+    variant: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -39,7 +39,7 @@ from suite.task import TaskSpec
 ENDED, BROKEN, UNUSABLE, BUSY, STOPPED = 0, 1, 2, 75, 143
 
 #: What a log's header and a plan must agree on; the rest (jobs, declared idle power) may change between sessions.
-_FIXED = ("role", "task", "strategy", "seed", "budget", "workers", "device", "meters")
+_FIXED = ("role", "task", "strategy", "seed", "variant", "budget", "workers", "device", "meters")
 
 
 class Busy(RuntimeError):
@@ -106,7 +106,9 @@ def _search(
     directory: Path,
 ) -> None:
     spec, book = header.task, Book(ledger, past.charge(), log, past.total_microjoules, _report)
-    engine = LocalEngine(plan.task, plan.device, directory / "worker.log", keeps_checkpoints(factory.info))
+    engine = LocalEngine(
+        plan.task, plan.device, directory / "worker.log", keeps_checkpoints(factory.info), plan.variant
+    )
     crosscheck = CrossCheck(plan.crosscheck)
     try:
         if not past.resumed:
@@ -178,6 +180,7 @@ def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], meters: Seq
         },
         seed=plan.seed,
         budget=plan.budget,
+        variant=plan.variant,
         workers=plan.workers,
         jobs=plan.jobs,
         device=plan.device,

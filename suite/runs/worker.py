@@ -65,13 +65,13 @@ class Line:
         return Order(**orjson.loads(line)) if line else None
 
 
-def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool) -> None:
+def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, variant: int) -> None:
     try:
         task = load_task(task_name)
         if keeps_checkpoints:
             import torch  # noqa: F401  # what writing the first checkpoint would load
         pin_threads(device)
-        data = task.load()
+        data = task.load(variant)
         warm_up(task, data, device)
     except Exception as error:
         message = str(error) if isinstance(error, CatalogError) else f"{type(error).__name__}: {error}"
@@ -126,12 +126,12 @@ def children() -> list[int]:
     ]
 
 
-def main(descriptor: str, shared: str, task_name: str, device: str, keep: str, parent: str) -> None:
+def main(descriptor: str, shared: str, task_name: str, device: str, keep: str, variant: str, parent: str) -> None:
     die_with_parent(int(parent))
     become_subreaper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides when to stop
     with socket.socket(fileno=int(descriptor)) as connection, suppress(BrokenPipeError, ConnectionResetError):
-        serve(Line(connection, Marks(int(shared)), device), task_name, device, bool(keep))
+        serve(Line(connection, Marks(int(shared)), device), task_name, device, bool(keep), int(variant))
 
 
 if __name__ == "__main__":

@@ -312,6 +312,7 @@ def _check(logs: Sequence[RunLog]) -> None:
     _check_equal(logs, "budget", lambda log: log.header.budget.multiple)
     _check_equal(logs, "tier of energy", lambda log: log.header.tier)
     _check_equal(logs, "device", lambda log: log.header.device)
+    _check_equal(logs, "variant of the tasks", lambda log: log.header.variant)
     _check_equal(logs, "number of workers", lambda log: log.header.workers)
     seen: dict[tuple[str, str, int], RunLog] = {}
     for log in logs:

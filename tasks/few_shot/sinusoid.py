@@ -35,7 +35,7 @@ from suite.data import verified
 from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
 from tasks.networks import mlp
 from tasks.optimisers import descend, schedule_space
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream
+from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
 
 ITERATIONS, STEP = 1200, 40
 TASKS_PER_ITERATION, SHOTS, QUERIES = 25, 5, 10
@@ -49,6 +49,7 @@ DATA = DataRef(
     digest="48a351bfa65cb3669480615607b6c1f65c7e6dce4390b73739c885c8d74f35ae",
     licence="none needed: generated in closed form",
     source="numpy PCG64 with seeds 1 (validation) and 2 (test), float64 rounded to float32",
+    splits="500 waves each for validation and testing; training waves are drawn on the way",
 )
 
 
@@ -142,12 +143,15 @@ class Sinusoid:
 
     spec: TaskSpec
 
-    def load(self) -> Data:
-        """``x`` and ``y`` (500, 55, 1) of ``validation`` and ``test``, shots first; raises ``DataMismatch``."""
+    def load(self, variant: int = 0) -> Data:
+        """``x`` and ``y`` (500, 55, 1) of ``validation`` and ``test``, shots first; raises ``DataMismatch``.
+
+        A variant has other held-out waves, and trains on other draws.
+        """
         arrays = {}
-        for name, seed in (("validation", 1), ("test", 2)):
-            arrays[f"{name}_x"], arrays[f"{name}_y"] = held_out(seed)
-        return {name: torch.from_numpy(array) for name, array in verified(self.spec.data[0], arrays).items()}
+        for number, name in enumerate(("validation", "test"), 1):
+            arrays[f"{name}_x"], arrays[f"{name}_y"] = held_out(number + 2 * variant)
+        return tensors(verified(self.spec.data[0], arrays, variant))
 
     def train(
         self, data: Data, configuration: Configuration, seed: int, device: str, start: Checkpoint | None

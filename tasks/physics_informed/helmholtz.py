@@ -9,7 +9,7 @@ evaluations. L-BFGS runs in blocks that end at the fidelity steps, so that it ca
 by evaluating the loss anew and may end one evaluation late (``counters`` in the state has the true number).
 
 Validation never sees the solution. It is the defect: root mean square residual at held-out points, plus that of u on
-the boundary times ``SYMBOL``, over that of f. ``SYMBOL`` is the factor by which the equation turns a wave of the
+the boundary times ``symbol``, over that of f. ``symbol`` is the factor by which the equation turns a wave of the
 source's own frequencies into the source, which puts both terms on the scale of a relative error in u: zero has a
 defect of 1 and an error of 1. The weight is fixed: it is no matter of the loss weights that are searched, and lets no
 solution win by ignoring one term. Spearman's correlation of defect and error is 0.96 over 36 random configurations and
@@ -42,13 +42,12 @@ from suite.data import verified
 from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
 from tasks.networks import mlp
 from tasks.optimisers import descend, schedule_space
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream
+from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
 
 EVALUATIONS, STEP = 1000, 25
-WAVES = (1, 2)
+WAVES = (1, 2)  # half waves along x and y, on the boards; each variant has others
+MOST_WAVES = 3
 WAVENUMBER = 1.0
-# The equation turns a wave of the source term into one of the solution with an amplitude smaller by this factor.
-SYMBOL = (WAVES[0] * math.pi) ** 2 + (WAVES[1] * math.pi) ** 2 - WAVENUMBER**2
 SIDE_POINTS = 50
 HELD_OUT_POINTS = 1000
 GRID = 101
@@ -62,26 +61,43 @@ DATA = DataRef(
     digest="20d9fa473d4e279f350afa364d623c84cc34b08feaa52ab8645a8f850ae22d09",
     licence="none needed: generated in closed form",
     source="numpy PCG64 with seed 1 (validation points) and the exact solution (test), float64 rounded to float32",
+    splits="1,000 points inside for validation, a grid of 101 x 101 for testing; training points are drawn",
 )
 
+Waves = tuple[int, int]
 
-def exact(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+
+def waves_of(variant: int) -> Waves:
+    """How many half waves the solution of ``variant`` has along x and y."""
+    if variant == 0:
+        return WAVES
+    x, y = np.random.Generator(np.random.PCG64(variant)).integers(1, MOST_WAVES + 1, 2)
+    return int(x), int(y)
+
+
+def symbol(waves: Waves) -> float:
+    """The factor by which the equation turns ``waves`` of the solution into the source term."""
+    return (waves[0] * math.pi) ** 2 + (waves[1] * math.pi) ** 2 - WAVENUMBER**2
+
+
+def exact(x: np.ndarray, y: np.ndarray, waves: Waves = WAVES) -> np.ndarray:
     """The manufactured solution u(x, y)."""
-    return np.sin(WAVES[0] * math.pi * x) * np.sin(WAVES[1] * math.pi * y)
+    return np.sin(waves[0] * math.pi * x) * np.sin(waves[1] * math.pi * y)
 
 
-def held_out() -> dict[str, np.ndarray]:
+def held_out(variant: int) -> dict[str, np.ndarray]:
     """Validation points (n, 2) inside the square; test points (n, 2) on a grid, and the solution there (n, 1)."""
-    inside = np.random.Generator(np.random.PCG64(1)).uniform(-1.0, 1.0, (HELD_OUT_POINTS, 2))
+    inside = np.random.Generator(np.random.PCG64(1 + variant)).uniform(-1.0, 1.0, (HELD_OUT_POINTS, 2))
     axis = np.linspace(-1.0, 1.0, GRID)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    arrays = {"validation_x": inside, "test_x": grid, "test_y": exact(grid[:, :1], grid[:, 1:])}
+    solution = exact(grid[:, :1], grid[:, 1:], waves_of(variant))
+    arrays = {"validation_x": inside, "test_x": grid, "test_y": solution}
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-def source_term(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def source_term(x: torch.Tensor, y: torch.Tensor, waves: Waves) -> torch.Tensor:
     """The right-hand side f(x, y) that makes ``exact`` the solution."""
-    return -SYMBOL * torch.sin(WAVES[0] * math.pi * x) * torch.sin(WAVES[1] * math.pi * y)
+    return -symbol(waves) * torch.sin(waves[0] * math.pi * x) * torch.sin(waves[1] * math.pi * y)
 
 
 def boundary_points(device: str | torch.device) -> torch.Tensor:
@@ -121,7 +137,7 @@ class Solution(nn.Module):
         return u * (1 - x.square()) * (1 - y.square()) if self.zero_on_boundary else u
 
 
-def residual(model: nn.Module, points: torch.Tensor, graph: bool = True) -> torch.Tensor:
+def residual(model: nn.Module, points: torch.Tensor, waves: Waves, graph: bool = True) -> torch.Tensor:
     """(points, 2) -> (points, 1): u_xx + u_yy + k^2 u - f. x and y are leaves of their own: one gradient gives both."""
     x, y = (points[:, axis : axis + 1].clone().requires_grad_() for axis in (0, 1))
     u = model(x, y)
@@ -129,7 +145,7 @@ def residual(model: nn.Module, points: torch.Tensor, graph: bool = True) -> torc
     (u_xx,) = torch.autograd.grad(u_x.sum(), x, create_graph=graph, retain_graph=True)
     (u_yy,) = torch.autograd.grad(u_y.sum(), y, create_graph=graph, retain_graph=True)
     left: torch.Tensor = u_xx + u_yy + WAVENUMBER**2 * u
-    return left - source_term(x, y)
+    return left - source_term(x, y, waves)
 
 
 @dataclass(frozen=True)
@@ -139,21 +155,22 @@ class Problem:
     inside: torch.Tensor
     boundary: torch.Tensor
     boundary_weight: float
+    waves: Waves
 
     def loss(self, model: nn.Module) -> torch.Tensor:
-        loss = residual(model, self.inside).square().mean()
+        loss = residual(model, self.inside, self.waves).square().mean()
         if self.boundary_weight:
             on_boundary = model(self.boundary[:, :1], self.boundary[:, 1:])
             loss = loss + self.boundary_weight * on_boundary.square().mean()
         return loss
 
 
-def problem(configuration: Configuration, seed: int, device: str) -> Problem:
+def problem(configuration: Configuration, seed: int, device: str, waves: Waves) -> Problem:
     """The problem on points drawn once for the whole training."""
     count = int(configuration["points"])
     inside = 2.0 * torch.rand(count, 2, generator=stream(seed, "points")) - 1.0
     weight = float(configuration.get("boundary_weight", 0.0))
-    return Problem(inside.to(device), boundary_points(device), weight)
+    return Problem(inside.to(device), boundary_points(device), weight, waves)
 
 
 def adam_evaluations(configuration: Configuration) -> int:
@@ -218,12 +235,13 @@ def root_mean_square(values: torch.Tensor) -> torch.Tensor:
     return values.square().mean().sqrt()
 
 
-def defect(model: nn.Module, points: torch.Tensor) -> torch.Tensor:
+def defect(model: nn.Module, points: torch.Tensor, waves: Waves) -> torch.Tensor:
     """How far ``model`` is from solving the equation at ``points`` (n, 2) and on the boundary; 1 for zero."""
-    inside = root_mean_square(residual(model, points, graph=False).detach())
+    inside = root_mean_square(residual(model, points, waves, graph=False).detach())
     boundary = boundary_points(points.device)
     on_boundary = root_mean_square(model(boundary[:, :1], boundary[:, 1:]).detach())
-    return (inside + SYMBOL * on_boundary) / root_mean_square(source_term(points[:, :1], points[:, 1:]))
+    source = root_mean_square(source_term(points[:, :1], points[:, 1:], waves))
+    return (inside + symbol(waves) * on_boundary) / source
 
 
 @torch.no_grad()
@@ -232,22 +250,28 @@ def error(model: nn.Module, points: torch.Tensor, truth: torch.Tensor) -> torch.
     return root_mean_square(model(points[:, :1], points[:, 1:]) - truth) / root_mean_square(truth)
 
 
+def waves_in(data: Data) -> Waves:
+    x, y = data["waves"].tolist()
+    return x, y
+
+
 @dataclass(frozen=True)
 class Helmholtz:
     """The task, by the contract of ``suite.task.Task``."""
 
     spec: TaskSpec
 
-    def load(self) -> Data:
-        """The arrays of ``held_out``; raises ``DataMismatch``."""
-        return {name: torch.from_numpy(array) for name, array in verified(self.spec.data[0], held_out()).items()}
+    def load(self, variant: int = 0) -> Data:
+        """The arrays of ``held_out`` and ``waves`` (2,); raises ``DataMismatch``. A variant has other waves."""
+        arrays = verified(self.spec.data[0], held_out(variant), variant)
+        return {**tensors(arrays), "waves": torch.tensor(waves_of(variant))}
 
     def train(
         self, data: Data, configuration: Configuration, seed: int, device: str, start: Checkpoint | None
     ) -> Iterator[Checkpoint]:
         training = begin(configuration, seed, device, start.state["counters"]["evaluations"] if start else 0)
         done = training.resume(start) if start else 0
-        minimised = problem(configuration, seed, device)
+        minimised = problem(configuration, seed, device, waves_in(data))
         for target in range(done + STEP, EVALUATIONS + 1, STEP):
             while (evaluations := training.counters["evaluations"]) < target:
                 if evaluations < adam_evaluations(configuration):
@@ -262,7 +286,10 @@ class Helmholtz:
         """log10 of the defect on the validation points or of the error on the test points, both relative, at most 1."""
         model, _, device = restored(Solution, checkpoint.state)
         points = data[f"{split}_x"].to(device)
-        relative = error(model, points, data["test_y"].to(device)) if split == "test" else defect(model, points)
+        if split == "test":
+            relative = error(model, points, data["test_y"].to(device))
+        else:
+            relative = defect(model, points, waves_in(data))
         return float(relative.log10().clamp(max=WORST))
 
 

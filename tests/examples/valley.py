@@ -24,7 +24,7 @@ class Valley:
         test=Metric("loss", "minimize", worst=100.0),
     )
 
-    def load(self) -> None:
+    def load(self, variant: int = 0) -> None:
         """There are no data."""
 
     def train(

@@ -153,6 +153,7 @@ def _header(strategy: str, seed: int, machine: Mapping[str, object]) -> RunHeade
         strategy={"name": strategy, "family": "baseline"},
         seed=seed,
         budget=Budget(40.0, BUDGET_MICROJOULES, None, 36_000_000, 3, 0.61),
+        variant=0,
         workers=1,
         jobs=2,
         device="cpu",
@@ -172,6 +173,6 @@ def _spec() -> TaskSpec:
         fidelity=Fidelity("steps", 1, 10),
         validation=Metric("accuracy", "maximize", 0.0),
         test=Metric("test_accuracy", "maximize", 0.0),
-        data=(DataRef("mnist1d", "0.0.2", "ab" * 32, "Apache-2.0", "https://github.com/greydanus/mnist1d"),),
+        data=(DataRef("mnist1d", "0.0.2", "ab" * 32, "Apache-2.0", "https://github.com/greydanus/mnist1d", "all"),),
         constants=Constants(0.6, 0.7, 0.61, 1.1, 0.5, 0.01, 36.0, 3.6, 20, 64, True, "estimated", {"cpu": "Example"}),
     )

@@ -91,7 +91,7 @@ class Scripted:
         test=Metric("x + 1", "minimize", worst=10.0),
     )
 
-    def load(self) -> None:
+    def load(self, variant: int = 0) -> None:
         """There are no data."""
 
     def train(

@@ -31,6 +31,7 @@ HEADER = RunHeader(
     strategy={"name": "hand-made", "version": "1"},
     seed=0,
     budget=budget(joules=1.0),
+    variant=0,
     workers=1,
     jobs=1,
     device="cpu",

@@ -89,6 +89,7 @@ def run(
         strategy={"name": strategy, "family": "made up", "version": "1"},
         seed=seed,
         budget=Budget(multiple, BUDGET, None, 25_000, 3, 0.0),
+        variant=0,
         workers=1,
         jobs=1,
         device="cpu",

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from suite.data import DataMismatch, verified
-from tasks.supervised.mnist1d import DATA, TASK, generated, split
+from tasks.signals import DATA, arrays
+from tasks.supervised.mnist1d import TASK
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +31,10 @@ def test_every_class_is_in_every_split(data: Mapping[str, torch.Tensor]) -> None
 
 
 def test_changed_data_are_refused() -> None:
-    arrays = split(generated())
-    arrays["test_x"][0, 0, 0] += np.float32(1e-3)
+    changed = arrays()
+    changed["test_x"][0, 0, 0] += np.float32(1e-3)
     with pytest.raises(DataMismatch, match="mnist1d"):
-        verified(DATA, arrays)
+        verified(DATA, changed)
 
 
 @pytest.mark.slow
