@@ -86,6 +86,8 @@ class Constants:
     kappa_t: u of random search at the full budget. sigma_seed: standard deviation of the default's test value over
     seeds.
     default_joules, default_cpu_seconds: one full training of the default on the machine named in ``measured_on``.
+    longest_over_default: energy of the dearest of ``configurations`` Sobol trainings over that of the default.
+    median_test: of the same trainings. failed_configurations: how many of them came to no value.
     """
 
     a0: float
@@ -96,6 +98,9 @@ class Constants:
     sigma_seed: float
     default_joules: float
     default_cpu_seconds: float
+    longest_over_default: float
+    median_test: float
+    failed_configurations: int
     seeds: int
     configurations: int
     provisional: bool
