@@ -4,7 +4,10 @@ Signals are (batch, 1, length); a strength of zero changes nothing. Draws come f
 so that they are the same on every device.
 """
 
+import math
+
 import torch
+from torch.nn import functional
 
 
 def shift(x: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
@@ -30,3 +33,21 @@ def ramp(x: torch.Tensor, strength: float, generator: torch.Generator) -> torch.
         return x
     slope = strength * torch.randn(len(x), 1, 1, generator=generator)
     return x + (slope * torch.linspace(-1, 1, x.shape[2])).to(x.device)
+
+
+def smooth_noise(x: torch.Tensor, strength: float, generator: torch.Generator, places: int) -> torch.Tensor:
+    """Add noise of standard deviation ``strength``: a moving average of white noise over ``places`` places."""
+    if strength == 0:
+        return x
+    white = torch.randn(len(x), 1, x.shape[2] + places - 1, generator=generator)
+    return x + (strength * math.sqrt(places) * functional.avg_pool1d(white, places, stride=1)).to(x.device)
+
+
+def stretch(x: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
+    """Stretch each signal about its middle by exp(a), a ~ normal(0, strength), linear between places; ends repeat."""
+    if strength == 0:
+        return x
+    batch, _, length = x.shape
+    places = torch.exp(-strength * torch.randn(batch, 1, generator=generator)) * torch.linspace(-1, 1, length)
+    grid = torch.stack([places, torch.zeros_like(places)], dim=2)[:, None].to(x.device)
+    return functional.grid_sample(x[:, :, None], grid, padding_mode="border", align_corners=True)[:, :, 0]

@@ -1,6 +1,7 @@
 """The pieces that tasks share: streams, checkpoints, optimisers, networks, augmentation."""
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -146,6 +147,8 @@ AUGMENTATIONS: list[tuple[Any, float]] = [
     (augmentation.shift, 3),
     (augmentation.ramp, 0.5),
     (augmentation.noise, 0.5),
+    (partial(augmentation.smooth_noise, places=5), 0.5),
+    (augmentation.stretch, 0.2),
 ]
 
 
@@ -172,3 +175,22 @@ def test_ramp_is_a_line_through_the_middle() -> None:
     assert torch.allclose(ramps.diff(n=2, dim=2), torch.zeros(500, 1, 38), atol=1e-6)
     assert torch.allclose(ramps, -ramps.flip(2))
     assert float(ramps[:, 0, -1].std()) == pytest.approx(0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("places", [1, 5])
+def test_smooth_noise_has_its_strength_and_is_correlated_over_its_places(places: int) -> None:
+    noise = augmentation.smooth_noise(torch.zeros(5000, 1, 40), 0.5, stream(0, "a"), places)[:, 0]
+    covariance = noise.T.cov()
+    for lag in range(8):  # of a moving average: falls linearly to zero
+        expected = 0.25 * max(0.0, 1 - lag / places)
+        assert float(covariance.diagonal(lag).mean()) == pytest.approx(expected, abs=0.01)
+
+
+def test_stretch_moves_places_away_from_the_middle_by_one_factor() -> None:
+    line = torch.linspace(-1, 1, 41).expand(500, 1, 41)
+    stretched = augmentation.stretch(line, 0.2, stream(0, "a"))[:, 0]
+    assert torch.allclose(stretched[:, 20], torch.zeros(500), atol=1e-6)
+    inner = stretched[:, 30] / 0.5  # the line holds its own place, so this is 1 / factor
+    assert torch.allclose(stretched[:, 25], 0.25 * inner, atol=1e-5)
+    assert float(inner.log().std()) == pytest.approx(0.2, rel=0.1)
+    assert float(stretched.max()) <= 1 + 1e-6, "the ends repeat"
