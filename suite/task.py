@@ -63,8 +63,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class DataRef:
-    """A versioned data set. ``digest`` is the SHA-256 of its arrays as split (``suite.data.digest``).
+    """A versioned data set.
 
+    digest: SHA-256 of its arrays as split (``suite.data.digest``), or of its files (``suite.data.files_digest``).
     splits: which examples of the source train, validate and test. download: its files are not shipped, but fetched.
     """
 
