@@ -45,16 +45,26 @@ def meter_names() -> list[str]:
 def select(group: str, patterns: Sequence[str]) -> list[str]:
     """Names in ``group`` that match one of the glob ``patterns`` at least, in the catalogue's order, each once.
 
-    A reference to a file (``file.py:OBJECT``) stands for itself. Raises ``CatalogError`` for a pattern that matches
-    nothing.
+    A name, or a reference to a file (``file.py:OBJECT``), stands for itself. Of tasks a glob matches those that are
+    embedded only: what downloads data or needs an extra is named in full. Raises ``CatalogError`` for a pattern that
+    matches nothing.
     """
     names = _names(group)
     chosen: dict[str, None] = {}
     for pattern in patterns:
-        matches = [pattern] if _is_reference(pattern) else [name for name in names if fnmatchcase(name, pattern)]
+        if _is_reference(pattern) or pattern in names:
+            chosen[pattern] = None
+            continue
+        matches = [name for name in names if fnmatchcase(name, pattern)]
         if not matches:
             raise CatalogError(f"no {_KIND[group]} is called {pattern!r}; there are: {', '.join(names) or 'none'}")
-        chosen.update(dict.fromkeys(matches))
+        ready = [name for name in matches if group != TASKS or task_spec(name).embedded]
+        if not ready:
+            raise CatalogError(
+                f"a pattern such as {pattern!r} stands for embedded tasks only, and these download data or need an "
+                f"extra; name in full those that you want: {', '.join(matches)}"
+            )
+        chosen.update(dict.fromkeys(ready))
     return list(chosen)
 
 

@@ -106,7 +106,15 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
         "carbon-suite run --task supervised/mnist1d --strategy ./mine.py:Mine --seeds 0,1 --budget 5 --out try",
     )
 )
-@click.option("--task", "tasks", multiple=True, required=True, metavar="GLOB", help="Tasks by name; may be repeated.")
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    required=True,
+    metavar="GLOB",
+    help="Tasks by name, or FILE.py:OBJECT; may be repeated. A pattern (*, few_shot/*) stands for embedded tasks only; "
+    "a task that downloads its data or needs an extra is named in full.",
+)
 @click.option(
     "--strategy",
     "strategies",
@@ -279,8 +287,11 @@ def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Se
 
 
 def _say(summary: dict[str, Any], out: Path) -> None:
+    failed: dict[str, list[str]] = {}  # runs by what they said: it is often the same
     for failure in summary["failed"]:
-        click.echo(f"failed: {failure['run']}: {failure['message']}", err=True)
+        failed.setdefault(failure["message"], []).append(failure["run"])
+    for message, runs in failed.items():
+        click.echo(f"failed: {', '.join(runs)}: {message}", err=True)
     click.echo(
         f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} runs ended. "
         f"This command spent {summary['kwh']:.3g} kWh, {summary['kg_co2e']:.3g} kg CO2e "
@@ -291,7 +302,7 @@ def _say(summary: dict[str, Any], out: Path) -> None:
 
 
 def _exit(summary: dict[str, Any]) -> None:
-    """End with 2 where a log or a name could not be used, with 1 where a strategy or a task broke."""
+    """End with 2 where a log, a name or a task's data could not be used, with 1 where a strategy or a task broke."""
     statuses = {failure["status"] for failure in summary["failed"]}
     if statuses:
         sys.exit(2 if 2 in statuses else 1)

@@ -20,8 +20,10 @@ from suite.cli import main
 from suite.runs.board import Board, BoardError, Settings
 from suite.runs.log import LOG_NAME, read_log
 from tests.conftest import CLIMBER, HERE, SCRIPTED, VALLEY, script
+from tests.runs.task_without_data import CONTENT, FILE
 
 MEASURED = f"{HERE / 'runs' / 'measured.py'}:TASK"
+RUINS = f"{HERE / 'runs' / 'task_without_data.py'}:TASK"
 BUDGET = "300"  # in trainings of about a millisecond
 
 
@@ -211,6 +213,22 @@ def test_a_strategy_that_breaks_fails_its_runs_and_no_others(tmp_path: Path) -> 
     assert "strategy breaks broke in tell: ZeroDivisionError" in made.stderr
     assert "4 of 6 runs ended" in made.stdout
     assert "Traceback" not in made.stderr
+
+
+def test_data_that_cannot_be_had_are_named_once_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARBON_SUITE_DATA", str(tmp_path / "data"))
+    command = ["run", "--task", RUINS, "--strategy", "random", "--seeds", "0", "--budget", "99", "--no-crosscheck"]
+    made = carbon_suite(*command, "--out", str(tmp_path / "out"))
+    path = tmp_path / "data" / "ruins" / "plan.bin"
+    assert made.returncode == 2
+    assert "Traceback" not in made.stderr
+    for part in (str(path), "http://127.0.0.1:9/plan.bin", "3 bytes, SHA-256 " + FILE.sha256, "put it there"):
+        assert made.stderr.count(part) == 1
+    path.write_bytes(CONTENT)
+    made = carbon_suite(*command, "--out", str(tmp_path / "out"))
+    assert made.returncode == 0, made.stderr
 
 
 def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:

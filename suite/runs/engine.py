@@ -31,7 +31,7 @@ class Event(NamedTuple):
     """Something that worker ``pid`` said, or that it died. ``message`` holds what came with it."""
 
     pid: int
-    kind: Literal["ready", "error", "outcome", "died"]
+    kind: Literal["ready", "error", "unavailable", "outcome", "died"]
     message: Any = None
     cpu_ns: int | None = None
 

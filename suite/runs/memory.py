@@ -12,6 +12,10 @@ class RunError(RuntimeError):
     """The strategy or the task broke its contract; the message says how."""
 
 
+class TaskUnavailable(RuntimeError):
+    """The task's data or its optional install are not here; the message says what to do."""
+
+
 class Trials:
     """The run's memory of its trials: what was proposed, what came of it, what the strategy was told."""
 

@@ -11,7 +11,7 @@ from suite.energy.ledger import Label, Phase
 from suite.runs.book import Book
 from suite.runs.engine import Event, LocalEngine
 from suite.runs.log import proposal_to_record
-from suite.runs.memory import RunError, Trials
+from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.plan import RunPlan
 from suite.runs.trial import Order, Outcome
 from suite.search.strategy import WAIT, Proposal, Signal, Strategy, StrategyInfo
@@ -204,6 +204,8 @@ class Runner:
                 self._ready.add(event.pid)
             case "error":
                 raise RunError(event.message)
+            case "unavailable":
+                raise TaskUnavailable(event.message)
             case "died":
                 self._bury(event.pid, attempt)
 

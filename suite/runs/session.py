@@ -1,8 +1,8 @@
 """One session of a run, in a process of its own: open or re-open the log, meter, search, close.
 
 Started by the board as ``python -P -m suite.runs.session PLAN DIRECTORY PARENT``. Exit status: 0 the run has ended,
-1 the strategy or the task broke its contract, 2 the plan or the log cannot be used, 75 another process works on this
-run, 143 stopped by a signal, to be continued.
+1 the strategy or the task broke its contract, 2 the plan, the log or the task's data cannot be used, 75 another process
+works on this run, 143 stopped by a signal, to be continued.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ from suite.runs.book import Book
 from suite.runs.engine import LocalEngine
 from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, LogWriter, RunHeader, read_records, segments_of
 from suite.runs.machine import machine_facts, package_version
-from suite.runs.memory import RunError, Trials
+from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.plan import RunPlan
 from suite.runs.runner import Runner, keeps_checkpoints
 from suite.search.strategy import Problem, Strategy
@@ -53,8 +53,8 @@ class Stopped(BaseException):
 def run_session(plan: RunPlan, directory: Path) -> None:
     """Start the run in ``directory``, or go on with it; return once it has ended.
 
-    Raises ``LogError`` where the log there is another run's or damaged, ``Busy``, ``RunError``, ``CatalogError``,
-    ``Unavailable`` and ``OSError``.
+    Raises ``LogError`` where the log there is another run's or damaged, ``Busy``, ``RunError``, ``TaskUnavailable``,
+    ``CatalogError``, ``Unavailable`` and ``OSError``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / LOG_NAME
@@ -130,7 +130,7 @@ def _search(
             figures = crosscheck.stop(ledger.total_microjoules)
         book.write("end", sync=True, reason=reason, crosscheck=figures)
         shutil.rmtree(directory / "checkpoints", ignore_errors=True)
-    except (RunError, Stopped):
+    except (RunError, TaskUnavailable, Stopped):
         book.write("heartbeat", sync=True)
         raise
     finally:
@@ -253,7 +253,7 @@ def main(plan: str, directory: str, parent: str) -> int:
     except Busy as error:
         print(error, file=sys.stderr)
         return BUSY
-    except (CatalogError, LogError, Unavailable) as error:
+    except (CatalogError, LogError, TaskUnavailable, Unavailable) as error:
         print(error, file=sys.stderr)
         return UNUSABLE
     except OSError as error:

@@ -2,7 +2,7 @@
 
 Speaks JSON lines over a socket that it inherits, and nothing else, so that a task may print what it likes:
 
-    <- {"ready": versions, "cpu_ns": n}  |  {"error": message, "cpu_ns": n}
+    <- {"ready": versions, "cpu_ns": n}  |  {"error": message, "cpu_ns": n}  |  {"unavailable": message, "cpu_ns": n}
     -> an Order
     <- {"outcome": {...}, "cpu_ns": n}
 
@@ -21,7 +21,8 @@ from typing import Any
 
 import orjson
 
-from suite.catalog import CatalogError, load_task
+from suite.catalog import CatalogError, load_task, task_spec
+from suite.data import DataError
 from suite.energy.ledger import Phase
 from suite.energy.marks import Marks
 from suite.energy.processes import become_subreaper, die_with_parent, own_cpu_ns, reap
@@ -74,13 +75,26 @@ def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, vari
         data = task.load(variant)
         warm_up(task, data, device)
     except Exception as error:
-        message = str(error) if isinstance(error, CatalogError) else f"{type(error).__name__}: {error}"
-        line.say(error=f"task {task_name} cannot be set up: {message}")
+        line.say(**complaint(task_name, error))
         return
     gc.freeze()  # what is loaded by now stays: collections need not walk through it again
     line.say(ready={"torch": package_version("torch")})
     while order := line.order():
         line.conclude(make(task, data, order, device, line.enter))
+
+
+def complaint(task_name: str, error: Exception) -> dict[str, str]:
+    """What to say of a failed setup: the data or an optional install are unavailable, or the task is in error."""
+    said = str(error) if isinstance(error, CatalogError | DataError) else f"{type(error).__name__}: {error}"
+    message = f"task {task_name} cannot be set up: {said}"
+    if isinstance(error, DataError):
+        return {"unavailable": message}
+    if isinstance(error, ImportError) or isinstance(error.__cause__, ImportError):
+        with suppress(CatalogError):  # raised again by a module without a card
+            if extra := task_spec(task_name).extra:
+                message += f"; it needs the extra: pip install 'carbon-suite[{extra}]'"
+        return {"unavailable": message}
+    return {"error": message}
 
 
 def warm_up(task: Task, data: Any, device: str) -> None:
