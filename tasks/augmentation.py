@@ -1,7 +1,7 @@
-"""Random label-preserving changes of 1-D signals, drawn anew for every example.
+"""Random label-preserving changes of 1-D signals and of images, drawn anew for every example.
 
-Signals are (batch, 1, length); a strength of zero changes nothing. Draws come from a CPU generator and are then moved,
-so that they are the same on every device.
+Signals are (batch, 1, length), images (batch, channels, height, width); a strength of zero changes nothing. Draws come
+from a CPU generator and are then moved, so that they are the same on every device.
 """
 
 import math
@@ -51,3 +51,23 @@ def stretch(x: torch.Tensor, strength: float, generator: torch.Generator) -> tor
     places = torch.exp(-strength * torch.randn(batch, 1, generator=generator)) * torch.linspace(-1, 1, length)
     grid = torch.stack([places, torch.zeros_like(places)], dim=2)[:, None].to(x.device)
     return functional.grid_sample(x[:, :, None], grid, padding_mode="border", align_corners=True)[:, :, 0]
+
+
+def affine(
+    x: torch.Tensor, rotation: float, zoom: float, shear: float, translation: float, generator: torch.Generator
+) -> torch.Tensor:
+    """Turn, zoom, shear and move each image about its middle, in one resampling; outside it is zero.
+
+    Each is uniform in plus or minus its strength: ``rotation`` in degrees, ``zoom`` as the logarithm of a factor,
+    ``shear`` as a slope, ``translation`` as a share of the side.
+    """
+    if rotation == zoom == shear == translation == 0:
+        return x
+    angle, scale, slope, right, down = 2 * torch.rand(5, len(x), generator=generator) - 1
+    cosine = torch.cos(math.radians(rotation) * angle) * torch.exp(-zoom * scale)
+    sine = torch.sin(math.radians(rotation) * angle) * torch.exp(-zoom * scale)
+    first = torch.stack([cosine, shear * slope * cosine - sine, 2 * translation * right], dim=1)  # the side is 2 long
+    second = torch.stack([sine, shear * slope * sine + cosine, 2 * translation * down], dim=1)
+    maps = torch.stack([first, second], dim=1).to(x.device, x.dtype)
+    grid = functional.affine_grid(maps, list(x.shape), align_corners=False)
+    return functional.grid_sample(x, grid, align_corners=False)

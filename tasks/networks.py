@@ -1,4 +1,4 @@
-"""Small networks, by name: activations, normalisations, a multilayer perceptron and a convolutional net for signals.
+"""Small networks, by name: activations, normalisations, a multilayer perceptron, convolutional nets.
 
 torch's layers draw their first weights from the global generator: build inside ``tasks.training.drawn_from``.
 """
@@ -59,3 +59,19 @@ def signal_cnn(length: int, outputs: int, width: int, depth: int, norm: str, act
         layers += [convolution, normalisation(norm, width), activation(act)]
         channels, length = width, (length + 1) // 2
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width * length, outputs))
+
+
+def image_cnn(
+    side: int, outputs: int, width: int, depth: int, norm: str, act: str = "relu", channels: int = 1
+) -> nn.Sequential:
+    """(batch, channels, side, side) -> (batch, outputs): ``depth`` convolutions of kernel 3, then one linear layer.
+
+    Their stride is 2, but 1 where the image has come down to a side of 4 or less.
+    """
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        stride = 2 if side > 4 else 1
+        convolution = nn.Conv2d(channels, width, kernel_size=3, stride=stride, padding=1, bias=norm == "none")
+        layers += [convolution, normalisation(norm, width, dimensions=2), activation(act)]
+        channels, side = width, (side + stride - 1) // stride
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width * side * side, outputs))

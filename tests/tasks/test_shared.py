@@ -11,7 +11,7 @@ from torch import nn
 
 from suite.task import Configuration
 from tasks import augmentation
-from tasks.networks import activation, mlp, normalisation, signal_cnn
+from tasks.networks import activation, image_cnn, mlp, normalisation, signal_cnn
 from tasks.optimisers import MUTABLE, build_optimiser, descend, optimiser_space, schedule_factor
 from tasks.training import Training, drawn_from, require_finite, restored, stream
 
@@ -143,6 +143,14 @@ def test_signal_cnn_gives_one_row_of_outputs_for_each_signal(depth: int, norm: s
     assert model(torch.randn(3, 1, 40)).shape == (3, 10)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("side", [8, 20, 28])
+def test_image_cnn_gives_one_row_of_outputs_for_each_image(side: int, depth: int) -> None:
+    model = image_cnn(side, outputs=10, width=8, depth=depth, norm="group", act="gelu", channels=3)
+    assert model(torch.randn(2, 3, side, side)).shape == (2, 10)
+    assert [layer.stride for layer in model if isinstance(layer, nn.Conv2d)][:1] == [(2, 2)]
+
+
 AUGMENTATIONS: list[tuple[Any, float]] = [
     (augmentation.shift, 3),
     (augmentation.ramp, 0.5),
@@ -194,3 +202,41 @@ def test_stretch_moves_places_away_from_the_middle_by_one_factor() -> None:
     assert torch.allclose(stretched[:, 25], 0.25 * inner, atol=1e-5)
     assert float(inner.log().std()) == pytest.approx(0.2, rel=0.1)
     assert float(stretched.max()) <= 1 + 1e-6, "the ends repeat"
+
+
+IMAGES = torch.rand(1, 2, 20, 20, generator=stream(0, "images")).expand(64, 2, 20, 20)
+
+
+def test_affine_of_no_strength_changes_nothing_and_otherwise_each_image_its_own_way() -> None:
+    assert augmentation.affine(IMAGES, 0, 0, 0, 0, stream(0, "a")) is IMAGES
+    for number in range(4):
+        strengths = [0.0] * 4
+        strengths[number] = 0.3
+        changed = augmentation.affine(IMAGES, *strengths, stream(0, "a"))
+        assert torch.equal(changed, augmentation.affine(IMAGES, *strengths, stream(0, "a")))
+        assert len({image.numpy().tobytes() for image in changed}) == 64
+
+
+def test_affine_moves_by_its_share_of_the_side_and_zooms_by_its_factor() -> None:
+    x = torch.zeros(500, 1, 20, 20)
+    x[:, :, 8:12, 8:12] = 1.0
+    places = torch.arange(20.0)
+    moved = augmentation.affine(x, 0, 0, 0, 0.2, stream(0, "a"))
+    middles = (moved.sum(2) * places).sum(2) / moved.sum((2, 3)) - 9.5
+    assert 3.8 < float(middles.abs().max()) <= 4.0001
+    zoomed = augmentation.affine(x, 0, math.log(2.0), 0, 0, stream(0, "a"))
+    areas = zoomed.sum((1, 2, 3)) / 16
+    assert 0.2 < float(areas.min()) < 0.35 < 3 < float(areas.max()) < 4.3
+
+
+def test_affine_turns_and_shears_about_the_middle() -> None:
+    x = torch.zeros(500, 1, 21, 21)
+    x[:, :, 10, :] = 1.0  # a level line through the middle
+    x[:, :, :, 10] = 1.0  # and an upright one
+    turned = augmentation.affine(x, 45, 0, 0, 0, stream(0, "a"))
+    assert torch.allclose(turned[:, :, 10, 10], torch.ones(500, 1), atol=1e-4)
+    assert torch.allclose(turned, turned.flip(2, 3), atol=1e-4)
+    assert float(turned[:, 0, 4, 4].max()) > 0.5, "no line was turned by 45 degrees"
+    sheared = augmentation.affine(x, 0, 0, 0.5, 0, stream(0, "a"))
+    assert torch.allclose(sheared[:, :, 10, 1:-1], torch.ones(500, 1, 19), atol=1e-4)
+    assert float(sheared[:, 0, 0, 10].min()) < 0.1, "no upright line was slanted"
