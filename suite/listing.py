@@ -1,5 +1,6 @@
 """What the catalogue holds, as records for programs and tables for people. Needs no torch for tasks with a card."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -18,7 +19,7 @@ from suite import catalog
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree
 from suite.runs.machine import package_version
-from suite.task import TaskSpec
+from suite.task import Constants, TaskSpec
 
 Record = Mapping[str, Any]
 
@@ -38,7 +39,7 @@ def meters() -> list[Record]:
 KINDS: Final[Mapping[str, Callable[[], list[Record]]]] = {"tasks": tasks, "strategies": strategies, "meters": meters}
 
 _COLUMNS: Final = {
-    "tasks": ("name", "version", "summary"),
+    "tasks": ("name", "version", "tier", "summary"),
     "strategies": ("name", "family", "summary"),
     "meters": ("name", "tier", "available", "summary"),
 }
@@ -58,7 +59,11 @@ def describe(name: str) -> tuple[str, Record]:
 
 
 def show(kind: str, records: Sequence[Record]) -> None:
-    _print_table(Console(), kind, [{column: record[column] for column in _COLUMNS[kind]} for record in records])
+    rows = [{column: record[column] for column in _COLUMNS[kind]} for record in records]
+    for row, record in zip(rows, records, strict=True):
+        if record.get("extra"):
+            row["tier"] = f"extra {record['extra']}"
+    _print_table(Console(), kind, rows)
 
 
 def show_one(kind: str, record: Record) -> None:
@@ -86,21 +91,34 @@ def _print_table(console: Console, title: str, rows: Sequence[Record]) -> None:
 
 
 def _task(spec: TaskSpec) -> Record:
-    fidelity, metric = spec.fidelity, spec.validation
-    constants = asdict(spec.constants) if spec.constants else None
     return {
         "name": spec.name,
         "paradigm": spec.paradigm,
         "version": spec.version,
+        "tier": spec.tier,
+        "extra": spec.extra,
         "summary": spec.summary,
         "paper": spec.paper,
         "hyperparameters": len(spec.space),
-        "fidelity": f"{fidelity.minimum} to {fidelity.maximum} {fidelity.unit}, step {fidelity.step}",
-        "metric": f"{metric.name} ({metric.goal}); test: {spec.test.name}",
         "mutable": sorted(spec.mutable),
+        "fidelity": asdict(spec.fidelity),
+        "validation": {"metric": spec.validation.name, "direction": spec.validation.goal},
+        "test": {"metric": spec.test.name, "direction": spec.test.goal},
+        **_figures(spec.constants),
         "data": [asdict(ref) for ref in spec.data],
-        "headroom_sigmas": spec.constants.headroom_sigmas if spec.constants else None,
-        "constants": constants,
+        "constants": asdict(spec.constants) if spec.constants else None,
+    }
+
+
+def _figures(constants: Constants | None) -> Record:
+    """The constants that tell a reader what a task is like, by plain names; None where they are not measured."""
+    headroom = constants.headroom_sigmas if constants else math.inf  # infinite without seed noise
+    return {
+        "default_cpu_seconds": constants.default_cpu_seconds if constants else None,
+        "default_test": constants.a0 if constants else None,
+        "best_test": constants.a1 if constants else None,
+        "sigma_seed": constants.sigma_seed if constants else None,
+        "headroom_sigmas": headroom if math.isfinite(headroom) else None,
     }
 
 

@@ -148,9 +148,16 @@ class TaskSpec:
         return self.name.split("/")[0]
 
     @property
+    def tier(self) -> Literal["embedded", "download", "extra"]:
+        """What the task needs beyond an ordinary install: nothing, files that are fetched, or an optional install."""
+        if self.extra:
+            return "extra"
+        return "download" if any(ref.download for ref in self.data) else "embedded"
+
+    @property
     def embedded(self) -> bool:
         """Whether the task works from an ordinary install, offline."""
-        return self.extra is None and not any(ref.download for ref in self.data)
+        return self.tier == "embedded"
 
     @property
     def default(self) -> Configuration:
@@ -229,6 +236,34 @@ class Task(Protocol):
     ) -> Iterator[Checkpoint]: ...
 
     def evaluate(self, data: Any, checkpoint: Checkpoint, split: Split) -> float: ...
+
+
+class DifferentiableProblem(Protocol):
+    """An inner problem whose losses are differentiable in parameters and hyper-parameters, for programs.
+
+    Parameters and hyper-parameters are flat mappings from name to tensor. ``hyperparameters`` are those to start from,
+    which leave the inner problem as the default configuration has it; they may number thousands. ``parameters`` are
+    the first of a training. ``inner_loss`` is the training loss of the batch of ``step``, ``outer_loss`` the validation
+    loss: both are scalars, differentiable (twice, the inner one) in all that they are given. ``checkpoint`` is what
+    ``Task.evaluate`` judges. Random draws follow from the seed that the problem was made with, and from ``step``.
+    """
+
+    def hyperparameters(self) -> Mapping[str, Any]: ...
+
+    def parameters(self) -> Mapping[str, Any]: ...
+
+    def inner_loss(self, parameters: Mapping[str, Any], hyperparameters: Mapping[str, Any], step: int) -> Any: ...
+
+    def outer_loss(self, parameters: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Any: ...
+
+    def checkpoint(self, parameters: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Checkpoint: ...
+
+
+@runtime_checkable
+class DifferentiableTask(Task, Protocol):
+    """A task that can also be posed as a differentiable problem of its own, declared space."""
+
+    def differentiable(self, data: Any, seed: int, device: str) -> DifferentiableProblem: ...
 
 
 def card_path(module_file: str) -> Path:
