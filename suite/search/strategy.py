@@ -4,15 +4,15 @@ A strategy is given the search problem below and a seed - never the task, its da
 deterministic given its seed and what it was told.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from ConfigSpace import ConfigurationSpace
 
 from suite.space import Configuration
-from suite.task import Checkpoint, Fidelity, Goal
+from suite.task import Checkpoint, DifferentiableProblem, Fidelity, Goal
 
 Status = Literal["ok", "failed", "timeout", "lost"]
 Capability = Literal["conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program"]
@@ -113,22 +113,6 @@ class Strategy(Protocol):
     def ask(self) -> Proposal | Signal: ...
 
     def tell(self, trial: Trial) -> None: ...
-
-
-class DifferentiableProblem(Protocol):
-    """An inner problem whose losses are differentiable in parameters and hyper-parameters, for programs.
-
-    All tensors are flat mappings from name to tensor. ``inner_loss`` is the training loss of one step's batch,
-    ``outer_loss`` the validation loss; every call is metered.
-    """
-
-    def hyperparameters(self) -> Mapping[str, Any]: ...
-
-    def parameters(self, seed: int) -> Mapping[str, Any]: ...
-
-    def inner_loss(self, parameters: Mapping[str, Any], hyperparameters: Mapping[str, Any], step: int) -> Any: ...
-
-    def outer_loss(self, parameters: Mapping[str, Any]) -> Any: ...
 
 
 @runtime_checkable

@@ -41,6 +41,7 @@ ITERATIONS, STEP = 1200, 40
 TASKS_PER_ITERATION, SHOTS, QUERIES = 25, 5, 10
 HELD_OUT_TASKS, HELD_OUT_QUERIES = 500, 50
 LARGEST_GRADIENT_NORM = 10.0
+HOLD = 1.0  # how firmly the differentiable problem holds weights to the start, to begin with
 WORST = 10.0  # more than twice the error of predicting zero
 
 DATA = DataRef(
@@ -138,6 +139,54 @@ def meta_iteration(training: Training[MetaLearner], iteration: int, device: str)
 
 
 @dataclass(frozen=True)
+class ProximalWaves:
+    """Implicit MAML (Rajeswaran et al. 2019, arXiv:1909.04630): the weights of every training wave are held near a
+    common start, which is searched together with how firmly each tensor is held."""
+
+    model: MetaLearner
+    x: torch.Tensor  # (waves, shots + queries, 1), the shots first
+    y: torch.Tensor
+    configuration: Configuration
+
+    def hyperparameters(self) -> dict[str, torch.Tensor]:
+        """The start by the names of the net's tensors, and ``log_hold`` (tensors,)."""
+        start = {name: value.detach().clone() for name, value in self.model.layers.named_parameters()}
+        return {**start, "log_hold": torch.full((len(start),), math.log(HOLD), device=self.x.device)}
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        """Weights of each wave's own, (waves, inputs, outputs) and (waves, 1, outputs), all at the start."""
+        return dict(zip(self._names, (each.detach().clone() for each in self.model.initial(len(self.x))), strict=True))
+
+    def inner_loss(self, parameters: Data, hyperparameters: Data, step: int) -> torch.Tensor:
+        """Sum over waves of the error on the shots and of the held distance from the start; all waves, each step."""
+        errors = (self._fitted(parameters, self.x[:, :SHOTS]) - self.y[:, :SHOTS]).square().mean(dim=(1, 2))
+        distances = [(parameters[name] - _for_waves(hyperparameters[name])).square().sum() for name in self._names]
+        return errors.sum() + 0.5 * (hyperparameters["log_hold"].exp() * torch.stack(distances)).sum()
+
+    def outer_loss(self, parameters: Data, hyperparameters: Data) -> torch.Tensor:
+        """Mean squared error on the queries."""
+        return (self._fitted(parameters, self.x[:, SHOTS:]) - self.y[:, SHOTS:]).square().mean()
+
+    def checkpoint(self, parameters: Data, hyperparameters: Data) -> Checkpoint:
+        """A meta-learner with the searched start, as of a full training."""
+        state = {**self.model.state_dict(), **{f"layers.{name}": hyperparameters[name] for name in self._names}}
+        return Checkpoint(ITERATIONS, {"configuration": dict(self.configuration), "model": state})
+
+    def _fitted(self, parameters: Data, x: torch.Tensor) -> torch.Tensor:
+        fitted: torch.Tensor = self.model(x, [parameters[name] for name in self._names])
+        return fitted
+
+    @property
+    def _names(self) -> list[str]:
+        return [name for name, _ in self.model.layers.named_parameters()]
+
+
+def _for_waves(start: torch.Tensor) -> torch.Tensor:
+    """A tensor of the net in the layout of ``MetaLearner.initial``: (1, inputs, outputs) or (1, 1, outputs)."""
+    return start.t()[None] if start.ndim == 2 else start[None, None]
+
+
+@dataclass(frozen=True)
 class Sinusoid:
     """The task, by the contract of ``suite.task.Task``."""
 
@@ -163,6 +212,12 @@ class Sinusoid:
             if (iteration + 1) % STEP == 0:
                 require_finite(loss, iteration + 1)
                 yield training.checkpoint(iteration + 1)
+
+    def differentiable(self, data: Data, seed: int, device: str) -> ProximalWaves:
+        with drawn_from(stream(seed, "weights")):
+            model = MetaLearner(self.spec.default).to(device)
+        x, y = fresh_tasks(stream(seed, "tasks"))
+        return ProximalWaves(model, x.to(device), y.to(device), self.spec.default)
 
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Mean squared error on the tasks of ``split`` after adaptation, at most that of one that diverges."""

@@ -1,0 +1,50 @@
+"""What the documents quote and name is what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click import Command, Group
+
+from suite.cli import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("*.md")])
+
+
+@pytest.mark.parametrize("example", ["climber.py", "valley.py"])
+def test_readme_quotes_the_examples_whole(example: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert (ROOT / "tests" / "examples" / example).read_text() in blocks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_their_options_exist(page: Path) -> None:
+    for line in re.findall(
+        r"carbon-suite ((?:list|describe|run|rank|report|demo|constants)\b[^\n`]*)", page.read_text()
+    ):
+        name, *words = line.split()
+        known = {option for parameter in _command(name).params for option in parameter.opts}
+        assert {word for word in words if re.fullmatch(r"--[a-z-]+", word)} <= known, line
+
+
+def test_readme_sets_up_and_tests_in_one_command_each() -> None:
+    commands = re.findall(r"^    (python3\.11 -m venv .+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert [command.rpartition("/")[2] for command in commands] == ["carbon-suite demo", "tox"]
+
+
+@pytest.mark.parametrize("path", re.findall(r"^      (\w+\.py)", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE))
+def test_architecture_names_what_is_there(path: str) -> None:
+    assert (ROOT / "suite" / path).exists()
+
+
+def _command(name: str) -> Command:
+    assert isinstance(cli, Group)
+    return cli.commands[name]
