@@ -4,9 +4,8 @@ u_xx + u_yy + k^2 u = f on [-1, 1]^2 with u = 0 on the boundary, k = 1 and f suc
 Posed, with sin(4 pi y), by Wang, Teng & Perdikaris 2021 (SIAM Journal on Scientific Computing 43(5),
 arXiv:2001.04536). All is in closed form, so there is no licence.
 
-The search is over the net, the way the boundary is kept, and the optimiser: Adam, then L-BFGS for a share of the loss
-evaluations. L-BFGS runs in blocks that end at the fidelity steps, so that it can be interrupted there; a block begins
-by evaluating the loss anew and may end one evaluation late (``counters`` in the state has the true number).
+The search is over the net, the way the boundary is kept, and the optimiser (``tasks.collocation``): Adam, then L-BFGS
+for a share of the loss evaluations.
 
 Validation never sees the solution. It is the defect: root mean square residual at held-out points, plus that of u on
 the boundary times ``symbol``, over that of f. ``symbol`` is the factor by which the equation turns a wave of the
@@ -40,19 +39,16 @@ from torch import nn
 
 from suite.data import verified
 from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
-from tasks.networks import mlp
-from tasks.optimisers import descend, schedule_space
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+from tasks.collocation import EVALUATIONS, STEP, CoordinateNetwork, begin, minimised, root_mean_square
+from tasks.optimisers import schedule_space
+from tasks.training import Data, drawn_from, restored, stream, tensors
 
-EVALUATIONS, STEP = 1000, 25
 WAVES = (1, 2)  # half waves along x and y, on the boards; each variant has others
 MOST_WAVES = 3
 WAVENUMBER = 1.0
 SIDE_POINTS = 50
 HELD_OUT_POINTS = 1000
 GRID = 101
-FOURIER_FEATURES = 16
-LBFGS_HISTORY = 50
 WORST = 1.0  # ten times the error of a solution of zero
 
 DATA = DataRef(
@@ -108,32 +104,15 @@ def boundary_points(device: str | torch.device) -> torch.Tensor:
     return torch.cat([torch.cat(side, dim=1) for side in sides])
 
 
-class Solution(nn.Module):
+class Solution(CoordinateNetwork):
     """The network u(x, y), (points, 1) each -> (points, 1)."""
 
-    frequencies: torch.Tensor | None
-
     def __init__(self, configuration: Configuration) -> None:
-        super().__init__()
+        super().__init__(2, configuration)
         self.zero_on_boundary = configuration["boundary"] == "hard"
-        inputs, frequencies = 2, None
-        if configuration["encoding"] == "fourier":
-            frequencies = math.pi * float(configuration["fourier_scale"]) * torch.randn(2, FOURIER_FEATURES)
-            inputs = 2 * FOURIER_FEATURES
-        self.register_buffer("frequencies", frequencies)
-        hidden = [int(configuration["width"])] * int(configuration["depth"])
-        self.layers = mlp([inputs, *hidden, 1], str(configuration["activation"]))
-        for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_normal_(layer.weight)
-                nn.init.zeros_(layer.bias)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        inputs = torch.cat([x, y], dim=1)
-        if self.frequencies is not None:
-            angles = inputs @ self.frequencies
-            inputs = torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
-        u: torch.Tensor = self.layers(inputs)
+        u = self.output(x, y)
         return u * (1 - x.square()) * (1 - y.square()) if self.zero_on_boundary else u
 
 
@@ -173,68 +152,6 @@ def problem(configuration: Configuration, seed: int, device: str, waves: Waves) 
     return Problem(inside.to(device), boundary_points(device), weight, waves)
 
 
-def adam_evaluations(configuration: Configuration) -> int:
-    """How many of all loss evaluations Adam gets, in whole steps; L-BFGS has the rest.
-
-    In whole steps, since only the very first step of torch's L-BFGS is scaled down by the gradient: cut short before
-    its line search has found a point, the next one would try a step of length one, which diverges.
-    """
-    steps = EVALUATIONS // STEP
-    return STEP * (steps - round(steps * float(configuration.get("lbfgs_share", 0.0))))
-
-
-def lbfgs(model: nn.Module) -> torch.optim.LBFGS:
-    """L-BFGS that stops for lack of evaluations only, as far as single precision lets it."""
-    return torch.optim.LBFGS(
-        model.parameters(),
-        history_size=LBFGS_HISTORY,
-        tolerance_grad=1e-9,
-        tolerance_change=1e-12,
-        line_search_fn="strong_wolfe",
-    )
-
-
-def begin(configuration: Configuration, seed: int, device: str, evaluations: int) -> Training[Solution]:
-    """A training with the first weights and the optimiser that it has after ``evaluations``."""
-    with drawn_from(stream(seed, "weights")):
-        model = Solution(configuration).to(device)
-    if evaluations > adam_evaluations(configuration):
-        optimiser: torch.optim.Optimizer = lbfgs(model)
-    else:
-        optimiser = torch.optim.Adam(model.parameters(), float(configuration["learning_rate"]), fused=True)
-    return Training(configuration, seed, model, optimiser, counters={"evaluations": evaluations})
-
-
-def adam_step(training: Training[Solution], problem: Problem) -> None:
-    """One loss evaluation and one step of Adam."""
-    done = training.counters["evaluations"]
-    loss = problem.loss(training.model)
-    require_finite(loss, done)
-    progress = done / adam_evaluations(training.configuration)
-    descend(training.optimiser, loss, str(training.configuration["schedule"]), progress)
-    training.counters["evaluations"] = done + 1
-
-
-def lbfgs_block(training: Training[Solution], problem: Problem, most: int) -> None:
-    """L-BFGS for ``most`` loss evaluations, or one more where a line search ends so."""
-
-    def closure() -> float:
-        training.optimiser.zero_grad()
-        loss = problem.loss(training.model)
-        require_finite(loss, training.counters["evaluations"])
-        torch.autograd.backward(loss)
-        training.counters["evaluations"] += 1
-        return float(loss.detach())
-
-    training.optimiser.param_groups[0].update(max_iter=most, max_eval=most)
-    training.optimiser.step(closure)
-
-
-def root_mean_square(values: torch.Tensor) -> torch.Tensor:
-    """Of all entries, as a scalar."""
-    return values.square().mean().sqrt()
-
-
 def defect(model: nn.Module, points: torch.Tensor, waves: Waves) -> torch.Tensor:
     """How far ``model`` is from solving the equation at ``points`` (n, 2) and on the boundary; 1 for zero."""
     inside = root_mean_square(residual(model, points, waves, graph=False).detach())
@@ -269,18 +186,10 @@ class Helmholtz:
     def train(
         self, data: Data, configuration: Configuration, seed: int, device: str, start: Checkpoint | None
     ) -> Iterator[Checkpoint]:
-        training = begin(configuration, seed, device, start.state["counters"]["evaluations"] if start else 0)
-        done = training.resume(start) if start else 0
-        minimised = problem(configuration, seed, device, waves_in(data))
-        for target in range(done + STEP, EVALUATIONS + 1, STEP):
-            while (evaluations := training.counters["evaluations"]) < target:
-                if evaluations < adam_evaluations(configuration):
-                    adam_step(training, minimised)
-                else:
-                    if not isinstance(training.optimiser, torch.optim.LBFGS):
-                        training.optimiser = lbfgs(training.model)
-                    lbfgs_block(training, minimised, target - evaluations)
-            yield training.checkpoint(target)
+        with drawn_from(stream(seed, "weights")):
+            model = Solution(configuration).to(device)
+        training = begin(configuration, seed, model, [{"params": list(model.parameters())}], start)
+        return minimised(training, problem(configuration, seed, device, waves_in(data)).loss, start)
 
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """log10 of the defect on the validation points or of the error on the test points, both relative, at most 1."""

@@ -10,13 +10,11 @@ import torch
 from torch import nn
 
 from suite.task import Checkpoint, Configuration
+from tasks.collocation import EVALUATIONS, STEP, adam_evaluations
 from tasks.physics_informed.helmholtz import (
-    EVALUATIONS,
-    STEP,
     TASK,
     WAVES,
     Solution,
-    adam_evaluations,
     boundary_points,
     defect,
     error,
