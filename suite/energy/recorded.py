@@ -10,7 +10,7 @@ class Recorded:
     """Answers each reading with the next one of ``trace`` (cumulative microjoules), and the last one ever after."""
 
     info: ClassVar = MeterInfo(
-        name="recorded", component="cpu", tier="replay", summary="plays back a recorded trace of readings"
+        name="recorded", component="cpu", tier="replay", summary="plays back a recorded trace of readings", factor=1.0
     )
 
     def __init__(self, trace: Iterable[int]) -> None:
