@@ -2,7 +2,8 @@
 
 A fetched file lies in ``<cache>/<data set>/<file>``. The cache is the folder that ``CARBON_SUITE_DATA`` names, else the
 user's cache folder. A file that is already there, whoever put it there, is used as it is once its digest is right; it
-is never replaced, and nothing is written, so the folder may be read-only.
+is never replaced, and nothing is written, so the folder may be read-only. With ``CARBON_SUITE_OFFLINE`` set, nothing is
+fetched.
 """
 
 import gzip
@@ -24,6 +25,7 @@ import numpy as np
 from suite.task import DataRef
 
 CACHE_VARIABLE: Final = "CARBON_SUITE_DATA"
+OFFLINE_VARIABLE: Final = "CARBON_SUITE_OFFLINE"
 
 
 class DataError(ValueError):
@@ -108,6 +110,8 @@ def _download(file: RemoteFile, path: Path) -> None:
     import pooch
 
     try:
+        if os.environ.get(OFFLINE_VARIABLE):
+            raise OSError(f"{OFFLINE_VARIABLE} is set")
         pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=path.name, path=path.parent)
     except (OSError, ValueError) as error:  # no network, no such page, no place to write; another file than expected
         reason = shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")

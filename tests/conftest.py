@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from suite.data import CACHE_VARIABLE, OFFLINE_VARIABLE
 from suite.runs.engine import PINNED
 from suite.runs.log import Budget, RunLog, read_log
 from suite.runs.plan import RunPlan
@@ -17,6 +18,18 @@ HERE = Path(__file__).parent
 VALLEY = f"{HERE / 'examples' / 'valley.py'}:TASK"
 CLIMBER = f"{HERE / 'examples' / 'climber.py'}:Climber"
 SCRIPTED = f"{HERE / 'runs' / 'tasks_that_fail.py'}:TASK"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def data_at_hand() -> Iterator[None]:
+    """Tests download nothing. Fetched data sets are where ``CARBON_SUITE_DATA`` says, else beside this checkout, if at
+    all; tasks without theirs are skipped."""
+    beside = HERE.parents[1] / "shared" / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(OFFLINE_VARIABLE, "1")
+        if beside.is_dir() and not os.environ.get(CACHE_VARIABLE):
+            patch.setenv(CACHE_VARIABLE, str(beside))
+        yield
 
 
 def script(name: str) -> str:

@@ -225,6 +225,7 @@ def test_data_that_cannot_be_had_are_named_once_and_the_same_command_goes_on(
     assert "Traceback" not in made.stderr
     for part in (str(path), "http://127.0.0.1:9/plan.bin", "3 bytes, SHA-256 " + FILE.sha256, "put it there"):
         assert made.stderr.count(part) == 1
+    path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
     made = carbon_suite(*command, "--out", str(tmp_path / "out"))
     assert made.returncode == 0, made.stderr

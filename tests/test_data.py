@@ -31,7 +31,7 @@ def remote(url: str, content: bytes = CONTENT) -> RemoteFile:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(data.CACHE_VARIABLE, str(tmp_path / "cache"))
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in (data.OFFLINE_VARIABLE, "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "cache"
 
@@ -113,6 +113,15 @@ def test_without_network_it_is_said_what_to_put_where(cache: Path) -> None:
     with pytest.raises(DataUnavailable) as refusal:
         fetch(remote(NOBODY))
     told(refusal.value, remote(NOBODY), cache / "wonders" / "wonders.bin")
+
+
+def test_offline_nothing_is_fetched(site: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(data.OFFLINE_VARIABLE, "1")
+    with pytest.raises(DataUnavailable, match="CARBON_SUITE_OFFLINE is set"):
+        fetch(remote(f"{site}/wonders.bin"))
+    assert not cache.exists()
+    put(cache)
+    assert fetch(remote(f"{site}/wonders.bin")).read_bytes() == CONTENT
 
 
 def test_a_missing_page_and_a_changed_download_leave_nothing_behind(site: str, cache: Path) -> None:

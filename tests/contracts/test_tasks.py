@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import torch
 
-from suite.catalog import load_task, task_names
+from suite.catalog import load_task, task_names, task_spec
+from suite.data import DataUnavailable
 from suite.space import Configuration, complete
 from suite.task import Checkpoint, Split, Task, TaskSpec
 
@@ -58,8 +59,17 @@ class Loaded:
 
 @functools.cache
 def loaded(name: str) -> Loaded:
-    task = load_task(name)
-    return Loaded(task, task.load())
+    """The task and its data; the test is skipped where what the task needs beyond an ordinary install is not here."""
+    try:
+        task = load_task(name)
+        return Loaded(task, task.load())
+    except DataUnavailable as error:
+        pytest.skip(f"{name}: {error}")
+    except Exception as error:
+        extra = task_spec(name).extra
+        if extra and any(isinstance(each, ImportError) for each in (error, error.__cause__)):
+            pytest.skip(f"{name} needs the extra {extra}: {error}")
+        raise
 
 
 def snapshot(checkpoint: Checkpoint) -> Checkpoint:
@@ -244,6 +254,7 @@ def test_full_training_ends_at_the_maximum_and_beats_the_beginning(name: str) ->
 @pytest.mark.slow
 def test_time_of_a_training_is_bounded(name: str) -> None:
     default = cpu_seconds(name, loaded(name).task.spec.default)
-    assert 0.25 <= default <= 16  # 0.5 to 8 s where measured; machines differ by a factor of two
+    most = 16 if loaded(name).task.spec.embedded else 1200  # 8 s or ten minutes where measured; machines differ
+    assert 0.25 <= default <= most
     longest = max(cpu_seconds(name, each) for each in loaded(name).random_configurations(RANDOM_CONFIGURATIONS))
     assert longest <= 8 * default
