@@ -3,7 +3,9 @@
 What the meters counted between two cuts is one slice, shared among the lanes (the run's own process and each worker)
 by the CPU time that they used in it. Each lane's share goes to its label, that is phase and trial. In the run's own
 process labels nest, and the innermost owns the time. Where a worker marked a change of phase within the slice, its
-share is divided there.
+share is divided there. What a GPU used belongs to the trials in hand alone: strategies run on the CPU.
+
+A meter that has no reading leaves its energy to the next cut at which it has one, and the slice counts as not covered.
 """
 
 import time
@@ -12,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, Self, get_args
 
-from suite.energy.meter import Meter
+from suite.energy.meter import Meter, Unavailable
 from suite.energy.processes import ProcessTree
 
 Phase = Literal["setup", "ask", "train", "validate", "test", "tell", "resume", "idle"]
@@ -23,6 +25,7 @@ CHARGED: frozenset[Phase] = frozenset({"ask", "train", "validate", "tell", "idle
 
 JOULES_PER_KWH = 3_600_000
 SHORTEST_NS = 100_000  # what came just before a window goes with it: at 10 W, a millijoule
+SHORTEST_SLEEP_NS = 1_000_000_000  # two clocks read one after the other differ by less
 
 
 class Label(NamedTuple):
@@ -53,6 +56,24 @@ class Segment(NamedTuple):
         if phase not in PHASES:
             raise ValueError(f"a segment's phase is one of {PHASES}, got {phase!r}")
         return cls(phase, trial, dict(microjoules), cpu_ns, wall_ns)
+
+
+class Gaps(NamedTuple):
+    """What the counters did not see: nanoseconds without a reading by component, with the last reason, and nanoseconds
+    for which the machine was suspended, in which the monotonic clock stands still."""
+
+    uncovered_ns: Mapping[str, int]
+    reasons: Mapping[str, str]
+    suspended_ns: int
+
+    def __bool__(self) -> bool:
+        return bool(self.uncovered_ns or self.suspended_ns)
+
+
+def asleep_ns() -> int:
+    """How long the machine has been suspended since it was started (Linux; elsewhere nobody knows, and this is 0)."""
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(boot) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
 @dataclass
@@ -94,6 +115,7 @@ class Ledger:
         processes: ProcessTree,
         clock: Callable[[], int] = time.monotonic_ns,
         shortest_ns: int = SHORTEST_NS,
+        asleep: Callable[[], int] = asleep_ns,
     ) -> None:
         self._meters = {meter.info.component: meter for meter in meters}
         if len(self._meters) != len(meters):
@@ -105,6 +127,9 @@ class Ledger:
         self._lanes: dict[int, _Lane] = {}
         self._open: dict[Label, _Open] = {}
         self._total = 0
+        self._uncovered_ns: dict[str, int] = {}
+        self._reasons: dict[str, str] = {}
+        self._asleep, self._slept_ns = asleep, asleep()
         processes.refresh()
         self._readings = {component: meter.microjoules() for component, meter in self._meters.items()}
         self._main_cpu_ns = processes.cpu_ns()
@@ -158,14 +183,18 @@ class Ledger:
         """
         now = self._clock()
         self._processes.refresh(reported)
-        weights = self._weights()
+        weights, at_trials = self._weights()
         for component, meter in self._meters.items():
-            reading = meter.microjoules()
+            try:
+                reading = meter.microjoules()
+            except Unavailable as gap:
+                self._miss(component, now - self._time, str(gap))
+                continue
             amount = reading - self._readings[component]
             self._readings[component] = reading
             if amount > 0:  # a counter that fell back counts as standing still
                 self._total += amount
-                for open_, share in _split(amount, weights):
+                for open_, share in _split(amount, (at_trials or weights) if component == "gpu" else weights):
                     open_.microjoules[component] = open_.microjoules.get(component, 0) + share
         for open_, share in _split(now - self._time, weights):
             open_.wall_ns += share
@@ -181,21 +210,56 @@ class Ledger:
         self._open.clear()
         return segments
 
+    def drain_gaps(self) -> Gaps:
+        """What the counters did not see since the last call."""
+        asleep = self._asleep()
+        slept = asleep - self._slept_ns
+        if slept >= SHORTEST_SLEEP_NS:
+            self._slept_ns = asleep
+        gaps = Gaps(dict(self._uncovered_ns), dict(self._reasons), slept if slept >= SHORTEST_SLEEP_NS else 0)
+        self._uncovered_ns.clear()
+        self._reasons.clear()
+        return gaps
+
+    def rest_watts(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict[str, float]:
+        """Power of each component while this process does nothing for ``seconds``."""
+        self.cut()
+        before, then, missed = dict(self._readings), self._time, dict(self._uncovered_ns)
+        sleep(seconds)
+        self.cut()
+        nanoseconds = max(1, self._time - then)
+        return {
+            component: (reading - before[component]) * 1e3 / nanoseconds  # microjoules a nanosecond are kilowatts
+            for component, reading in self._readings.items()
+            if self._uncovered_ns.get(component) == missed.get(component)
+        }
+
+    def _miss(self, component: str, nanoseconds: int, reason: str) -> None:
+        self._uncovered_ns[component] = self._uncovered_ns.get(component, 0) + nanoseconds
+        self._reasons[component] = reason
+
     def _at(self, label: Label) -> _Open:
         open_ = self._open.get(label)
         if open_ is None:
             open_ = self._open[label] = _Open()
         return open_
 
-    def _weights(self) -> list[tuple[_Open, int]]:
-        """CPU nanoseconds since the last cut by label. Where none were used, the trials in hand share, else the run."""
+    def _weights(self) -> tuple[list[tuple[_Open, int]], list[tuple[_Open, int]]]:
+        """CPU nanoseconds since the last cut by label: of all lanes, and of the workers at a trial alone.
+
+        Where none were used, the trials in hand share alike, else the run's own process has it all.
+        """
         weights: list[tuple[_Open, int]] = []
+        at_trials: list[tuple[_Open, int]] = []
         workers = 0
         for pid, lane in self._lanes.items():
             reading = self._processes.worker_cpu_ns(pid)
             if reading > lane.cpu_ns:
                 workers += reading - lane.cpu_ns
-                weights += self._divided(lane, reading)
+                divided = list(self._divided(lane, reading))
+                weights += divided
+                if lane.label.trial is not None:
+                    at_trials += divided
         total = self._processes.cpu_ns()
         own = total - self._main_cpu_ns - workers
         self._main_cpu_ns = max(total, self._main_cpu_ns)
@@ -203,10 +267,9 @@ class Ledger:
             weights.append((self._at(self._stack[-1]), own))
         for open_, cpu_ns in weights:
             open_.cpu_ns += cpu_ns
-        if not weights:
-            busy = [lane.label for lane in self._lanes.values() if lane.label.trial is not None]
-            return [(self._at(label), 1) for label in busy or [self._stack[-1]]]
-        return weights
+        if not at_trials:
+            at_trials = [(self._at(lane.label), 1) for lane in self._lanes.values() if lane.label.trial is not None]
+        return weights or at_trials or [(self._at(self._stack[-1]), 1)], at_trials
 
     def _divided(self, lane: _Lane, reading: int) -> Iterator[tuple[_Open, int]]:
         """What ``lane`` used up to ``reading``, by label: its trial may have changed its phase in between."""

@@ -1,13 +1,18 @@
 """The ledger's promise: contiguous, exclusive segments in integers that sum to the total exactly."""
 
+import re
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.energy.ledger import Label, Ledger, Phase, Segment
-from suite.energy.meter import MeterInfo
+from suite.energy import ledger as ledger_module
+from suite.energy.cpu_time import CpuTime
+from suite.energy.ledger import Gaps, Label, Ledger, Phase, Segment
+from suite.energy.meter import Means, MeterInfo, Unavailable
 from suite.energy.processes import ProcessTree
 from suite.energy.recorded import Recorded
 
@@ -131,9 +136,101 @@ def test_two_meters_of_one_component_are_refused() -> None:
         Ledger([Recorded([0]), Recorded([0])], Processes())
 
 
+class Growing:
+    """A meter that the test sets."""
+
+    def __init__(self, component: str) -> None:
+        self.info = MeterInfo("growing", component, "replay", "")  # type: ignore[misc]
+        self.source = "the test"
+        self.energy = 0
+        self.silent = False
+
+    def microjoules(self) -> int:
+        if self.silent:
+            raise Unavailable("it is silent")
+        return self.energy
+
+
+def test_a_slice_without_a_reading_is_not_covered_and_its_energy_comes_with_the_next() -> None:
+    meter, ticks = Growing("cpu"), [0]
+    ledger = Ledger([meter], Processes(), lambda: ticks[0], shortest_ns=0)
+    for energy, silent in ((100, False), (150, True), (170, True), (400, False)):
+        ticks[0] += 10
+        meter.energy, meter.silent = energy, silent
+        ledger.cut()
+    assert ledger.total_microjoules == 400
+    assert ledger.drain_gaps() == Gaps({"cpu": 20}, {"cpu": "it is silent"}, 0)
+    assert not ledger.drain_gaps()
+
+
+def test_a_meter_that_never_reads_again_leaves_its_time_uncovered_and_not_at_zero_joules() -> None:
+    meter, ticks = Growing("gpu"), [0]
+    ledger = Ledger([meter], Processes(), lambda: ticks[0], shortest_ns=0)
+    meter.silent = True
+    for _ in range(3):
+        ticks[0] += 10
+        ledger.cut()
+    assert ledger.drain_gaps().uncovered_ns == {"gpu": 30}
+
+
+def test_the_energy_of_a_gpu_belongs_to_the_trials_in_hand() -> None:
+    processes, cpu, gpu = Processes(), Growing("cpu"), Growing("gpu")
+    ticks = iter(range(0, 10**9, 7))
+    ledger = Ledger([cpu, gpu], processes, lambda: next(ticks), shortest_ns=0)
+    ledger.open_lane(41, Label("train", 1), NONE)
+    processes.own, processes.clocks, cpu.energy, gpu.energy = 900, {41: 100}, 1000, 5000
+    with ledger.window("ask"):  # what has been used so far goes with the label in force
+        pass
+    shares = {Label(s.phase, s.trial): dict(s.microjoules) for s in ledger.drain()}
+    assert shares[Label("train", 1)] == {"cpu": 100, "gpu": 5000}
+    gpu.energy, processes.own = 6000, 1000  # the worker waits for the GPU and uses no CPU time
+    ledger.cut()
+    shares = {Label(s.phase, s.trial): dict(s.microjoules) for s in ledger.drain()}
+    assert shares[Label("train", 1)] == {"gpu": 1000}
+
+
+def test_a_suspended_machine_is_noticed_once() -> None:
+    asleep = [5 * 10**9]
+    ledger = Ledger([Recorded([0])], Processes(), asleep=lambda: asleep[0])
+    asleep[0] += 300_000  # two clocks are never read at the same moment
+    assert not ledger.drain_gaps()
+    asleep[0] += 3600 * 10**9
+    assert ledger.drain_gaps().suspended_ns == pytest.approx(3600e9)
+    assert not ledger.drain_gaps()
+
+
+def test_power_at_rest_is_energy_over_time() -> None:
+    meter, ticks = Growing("cpu"), [0]
+    ledger = Ledger([meter, Growing("gpu")], Processes(), lambda: ticks[0])
+
+    def sleep(seconds: float) -> None:
+        ticks[0] += round(seconds * 1e9)
+        meter.energy += round(seconds * 7e6)
+
+    assert ledger.rest_watts(2.0, sleep) == {"cpu": pytest.approx(7.0), "gpu": 0.0}
+    meter.silent = True
+    assert ledger.rest_watts(2.0, sleep) == {"gpu": 0.0}
+
+
+def test_the_wall_clock_may_jump_as_it_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: -3600.0)
+    monkeypatch.setattr(time, "time_ns", lambda: -3600 * 10**9)
+    tree = ProcessTree()
+    ledger = Ledger([CpuTime(Means(tree, watts_per_core=0.0, idle_watts=5.0))], tree)
+    time.sleep(0.02)
+    ledger.cut()
+    assert ledger.total_microjoules >= 0.1e6
+
+
+def test_no_wall_clock_is_in_the_code_of_energy() -> None:
+    """Energy rests on monotonic clocks alone; what hour it was matters to a trace of carbon intensities only."""
+    for path in Path(ledger_module.__file__).parent.glob("*.py"):
+        assert not re.search(r"\btime\.time(_ns)?\(|datetime\.(now|utcnow)|CLOCK_REALTIME", path.read_text()), path
+
+
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["cut", "open", "close", "relabel", "mark", "enter", "leave", "drain"]),
+        st.sampled_from(["cut", "open", "close", "relabel", "mark", "enter", "leave", "drain", "silent"]),
         st.integers(0, 3),
         st.integers(0, 10**7),
         st.integers(0, 10**6),
@@ -144,23 +241,16 @@ ACTIONS = st.lists(
 
 @given(ACTIONS)
 def test_segments_always_sum_to_the_total(actions: list[tuple[str, int, int, int]]) -> None:
-    processes, energy = Processes(), [0]
-
-    class Growing:
-        info = MeterInfo("growing", "cpu", "replay", "")
-        source = "the test"
-
-        def microjoules(self) -> int:
-            return energy[0]
-
+    processes, cpu_meter, gpu_meter = Processes(), Growing("cpu"), Growing("gpu")
     ticks = [0]
-    ledger = Ledger([Growing()], processes, lambda: ticks[0], shortest_ns=0)
+    ledger = Ledger([cpu_meter, gpu_meter], processes, lambda: ticks[0], shortest_ns=0)
     segments: list[Segment] = []
     lanes: set[int] = set()
     marks: dict[int, Changes] = {}
     windows = []
     for action, lane, joules, cpu in actions:
-        energy[0] += joules
+        cpu_meter.energy += joules
+        gpu_meter.energy += 2 * joules
         ticks[0] += cpu
         processes.own += cpu // 3
         processes.clocks[lane] = processes.clocks.get(lane, 0) + cpu
@@ -187,8 +277,12 @@ def test_segments_always_sum_to_the_total(actions: list[tuple[str, int, int, int
             windows.pop().__exit__(None, None, None)
         elif action == "drain":
             segments += ledger.drain()
+        elif action == "silent":
+            gpu_meter.silent = not gpu_meter.silent
+    gpu_meter.silent = False
     ledger.cut()
     segments += ledger.drain()
-    assert sum(segment.total_microjoules for segment in segments) == ledger.total_microjoules == energy[0]
+    assert sum(segment.total_microjoules for segment in segments) == ledger.total_microjoules == 3 * cpu_meter.energy
+    assert sum(segment.microjoules.get("gpu", 0) for segment in segments) == gpu_meter.energy
     assert all(type(amount) is int and amount >= 0 for s in segments for amount in s.microjoules.values())
     assert sum(segment.wall_ns for segment in segments) == ticks[0]
