@@ -71,3 +71,39 @@ def affine(
     maps = torch.stack([first, second], dim=1).to(x.device, x.dtype)
     grid = functional.affine_grid(maps, list(x.shape), align_corners=False)
     return functional.grid_sample(x, grid, align_corners=False)
+
+
+def mirror(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Swap left and right in each image with probability 1/2."""
+    swapped = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
+    return torch.where(swapped.to(x.device), x.flip(3), x)
+
+
+def crop(x: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
+    """Move each image by whole pixels, uniform in [-most, most] in both directions; what comes in is zero.
+
+    The same as a random crop of an image that is padded by ``most``.
+    """
+    if most == 0:
+        return x
+    batch, channels, height, width = x.shape
+    down, right = torch.randint(2 * most + 1, (2, batch, 1), generator=generator)
+    rows = (torch.arange(height) + down)[:, None, :, None].to(x.device)
+    columns = (torch.arange(width) + right)[:, None, None, :].to(x.device)
+    padded = functional.pad(x, [most] * 4)
+    taken = padded.gather(2, rows.expand(-1, channels, -1, width + 2 * most))
+    return taken.gather(3, columns.expand(-1, channels, height, -1))
+
+
+def cutout(x: torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor:
+    """Set a square of ``side`` pixels in each image to zero; its middle is uniform over the image (DeVries & Taylor
+    2017, arXiv:1708.04552), so that it may reach beyond the edge."""
+    if side == 0:
+        return x
+    batch, _, height, width = x.shape
+    down, right = torch.rand(2, batch, 1, generator=generator)
+    rows = torch.arange(height) - (down * height).floor() + side // 2
+    columns = torch.arange(width) - (right * width).floor() + side // 2
+    inside_rows, inside_columns = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)
+    hidden = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
+    return x.masked_fill(hidden.to(x.device), 0.0)
