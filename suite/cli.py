@@ -83,10 +83,11 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             "meters",
             multiple=True,
             metavar="NAME",
-            help="Meter to use, one a component. [default: cpu-time]",
+            help="Meter to use, one a component, or auto: the best source of each that is here. [default: auto]",
         ),
         click.option("--watts-per-core", type=float, help="Declared power that one busy core adds. [default: 10]"),
         click.option("--idle-watts", type=float, help="Declared power of the machine at rest. [default: 1 a core]"),
+        click.option("--ram-watts", type=float, help="Declared power of the memory; it is not metered without."),
         click.option(
             "--variant",
             default=0,
@@ -265,6 +266,8 @@ def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Se
     from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
     from suite.energy.ledger import JOULES_PER_KWH
 
+    for sentence in board.sources.sentences():
+        click.echo(sentence, err=True)
     with _progress("calibration", len(tasks) * board.settings.default_trainings) as progress:
         results, microjoules = board.calibrate(tasks, progress), progress.microjoules
     if all(result.ok for result in results):
@@ -282,7 +285,8 @@ def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Se
         "failed": failed,
         "kwh": kwh,
         "kg_co2e": kg_co2e(kwh, REFERENCE, REFERENCE_PUE),
-        "tier": "estimated",
+        "tier": board.sources.tier,
+        "factor": board.sources.factor,
     }
 
 
@@ -295,7 +299,7 @@ def _say(summary: dict[str, Any], out: Path) -> None:
     click.echo(
         f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} runs ended. "
         f"This command spent {summary['kwh']:.3g} kWh, {summary['kg_co2e']:.3g} kg CO2e "
-        f"({summary['tier']}: right within a factor of 3)."
+        f"({summary['tier']}: right within a factor of {summary['factor']:g})."
     )
     if not summary["failed"]:
         click.echo(f"Rank them with: carbon-suite rank {out}")
@@ -322,11 +326,12 @@ def _score(directories: Sequence[Path], grid: str | None, pue: float | None) -> 
 
 def _settings(meters: Sequence[str], no_crosscheck: bool, **given: Any) -> Any:
     from suite import catalog
+    from suite.energy.selection import AUTO
     from suite.runs.board import Settings
 
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if meters:
-        chosen["meters"] = tuple(catalog.select(catalog.METERS, meters))
+        chosen["meters"] = tuple(meters) if tuple(meters) == (AUTO,) else tuple(catalog.select(catalog.METERS, meters))
     return Settings(**chosen, crosscheck=not no_crosscheck)
 
 

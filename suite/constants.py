@@ -33,7 +33,7 @@ class Campaign:
         self._task = task
         self._spec = replace(load_task(task).spec, constants=None)
         self._directory = out / self._spec.name
-        self._settings = settings
+        self._settings, self._sources = settings, settings.select_meters()
         self._seeds, self._configurations, self._trials = range(seeds), configurations, trials
 
     @property
@@ -50,6 +50,7 @@ class Campaign:
         return write_card(self._task, measure_constants(default_logs, pool_log, retrained, provisional=provisional))
 
     def _job(self, strategy: str, seed: int, trials: int, default: Configuration | None = None) -> Job:
+        means = self._settings.means()
         plan = RunPlan(
             task=self._task,
             strategy=strategy,
@@ -58,9 +59,11 @@ class Campaign:
             role="calibration",
             jobs=self._settings.jobs,
             device=self._settings.device,
-            meters=self._settings.meters,
-            watts_per_core=self._settings.watts_per_core,
-            idle_watts=self._settings.idle_watts / self._settings.jobs,
+            meters=self._sources.names,
+            reasons=self._sources.reasons,
+            watts_per_core=means.watts_per_core,
+            idle_watts=means.idle_watts,
+            ram_watts=means.ram_watts,
             time_limit_seconds=600.0,
             crosscheck=False,
             default=default,

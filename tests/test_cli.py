@@ -155,7 +155,7 @@ def test_other_settings_are_refused(board: Path) -> None:
         (["--budget", "nan"], "budget must be greater than 0, got nan"),
         (["--jobs", "0"], "jobs must be greater than 0, got 0"),
         (["--meter", "crystal-ball"], "no meter is called 'crystal-ball'; there are: cpu-time"),
-        (["--watts-per-core", "-1"], "watts_per_core must not be negative, got -1"),
+        (["--watts-per-core", "-1"], "watts_per_core must be at least 0 and finite, got -1"),
         (["--out", "/proc/board"], "/proc/board"),
         (["--out", __file__], "test_cli.py"),
     ],

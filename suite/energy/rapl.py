@@ -25,8 +25,6 @@ TICK_SECONDS: Final = 0.001  # how often the counters are renewed (Khan et al. 2
 #: No package draws more. What a counter seems to have gained beyond it was a reset, not a wrap.
 MOST_WATTS: Final = 1000.0
 
-GUIDE: Final = "docs/metering.md tells more"
-
 
 @dataclass(frozen=True)
 class Zone:
@@ -42,8 +40,8 @@ def packages(root: Path = POWERCAP) -> list[Zone]:
     found = _zones(root, lambda name: name.startswith("package"))
     if not found:
         raise Unavailable(
-            f"{root} has no package: this processor or its driver counts no energy; use --meter cpu-time "
-            f"with --watts-per-core, which is an estimate ({GUIDE})"
+            f"{root} has no package: this processor or its driver counts no energy; --meter cpu-time estimates, with the "
+            "--watts-per-core that you declare"
         )
     return found
 
@@ -54,7 +52,7 @@ def memories(root: Path = POWERCAP) -> list[Zone]:
     if not found:
         raise Unavailable(
             f"{root} has no dram zone, which few processors but Intel's for servers have; declare the power of the "
-            f"memory with --ram-watts ({GUIDE})"
+            "memory with --ram-watts"
         )
     return found
 
@@ -162,7 +160,7 @@ def _listed(root: Path) -> list[Path]:
     except OSError:
         raise Unavailable(
             f"there is no {root}: a virtual machine or container without RAPL, or its driver is not loaded (try "
-            f"`sudo modprobe intel_rapl_msr`, for AMD too); else use --meter cpu-time, which is an estimate ({GUIDE})"
+            f"`sudo modprobe intel_rapl_msr`, for AMD too); else --meter cpu-time estimates"
         ) from None
 
 
@@ -193,7 +191,7 @@ def _open(file: Path) -> int:
             f"`sudo chmod a+r /sys/class/powercap/*/energy_uj`; for good: the udev rule in docs/metering.md"
         ) from error
     except OSError as error:
-        raise Unavailable(f"{file} cannot be read ({_reason(error)}); {GUIDE}") from error
+        raise Unavailable(f"{file} cannot be read ({_reason(error)})") from error
 
 
 def _number(descriptor: int, zone: Zone) -> int:

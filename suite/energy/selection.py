@@ -6,7 +6,7 @@ component is not metered at all, is kept and shown. Nothing that is missing is r
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from suite.energy.meter import Means, Meter, MeterFactory, Tier, Unavailable
 
@@ -33,6 +33,31 @@ class Selection:
         """Components that nothing meters, and why."""
         metered = {meter.info.component for meter in self.meters}
         return {component: reason for component, reason in self.reasons.items() if component not in metered}
+
+    @property
+    def tier(self) -> Tier:
+        """The weakest of the meters' tiers: measured only if all are."""
+        return max((meter.info.tier for meter in self.meters), key=lambda tier: _ORDER[tier])
+
+    @property
+    def factor(self) -> float:
+        """The largest of the meters' prior errors."""
+        return max(meter.info.factor for meter in self.meters)
+
+    def records(self) -> list[dict[str, Any]]:
+        """What a log says of each meter."""
+        return [
+            {
+                "component": meter.info.component,
+                "meter": meter.info.name,
+                "tier": meter.info.tier,
+                "source": meter.source,
+                "reason": self.reasons[meter.info.component],
+                "factor": meter.info.factor,
+                "tick_seconds": meter.info.tick_seconds,
+            }
+            for meter in self.meters
+        ]
 
     def sentences(self) -> list[str]:
         """What meters what, and why, one line a component."""

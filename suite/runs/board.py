@@ -8,15 +8,20 @@ The settings are fixed by the first command; a later one may add runs, and goes 
 """
 
 import json
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from suite.catalog import load_strategy, task_spec
 from suite.energy.cpu_time import IDLE_WATTS_PER_CORE, WATTS_PER_CORE
+from suite.energy.meter import Means, Unavailable
+from suite.energy.processes import ProcessTree
+from suite.energy.selection import AUTO, Selection
 from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
+from suite.runs.metering import open_meters
 from suite.runs.plan import RunPlan
 from suite.runs.processes import Job, Listener, Result, run_jobs
 
@@ -35,17 +40,19 @@ class Settings:
     """What all runs of a board have in common.
 
     budget: in random trainings. jobs: runs side by side. workers: trials side by side within a run.
-    default_trainings: how many full trainings of the default set the budget. idle_watts: of the whole machine, shared
-    among the jobs. variant: of the tasks' data, 0 for what is published.
+    default_trainings: how many full trainings of the default set the budget. variant: of the tasks' data, 0 for what is
+    published. meters: by name, or "auto" for the best source of each component that is here when the board is made.
+    idle_watts, ram_watts: of the whole machine, shared among the jobs; None leaves the memory to a counter, or out.
     """
 
     budget: float = FULL_BUDGET
     workers: int = 1
     jobs: int = 1
     device: str = "cpu"
-    meters: tuple[str, ...] = ("cpu-time",)
+    meters: tuple[str, ...] = (AUTO,)
     watts_per_core: float = WATTS_PER_CORE
     idle_watts: float = field(default_factory=lambda: IDLE_WATTS_PER_CORE * (os.cpu_count() or 1))
+    ram_watts: float | None = None
     default_trainings: int = 3
     crosscheck: bool = True
     variant: int = 0
@@ -54,20 +61,40 @@ class Settings:
         for name in ("budget", "workers", "jobs", "default_trainings"):
             if not getattr(self, name) > 0:
                 raise BoardError(f"{name} must be greater than 0, got {getattr(self, name)}")
-        for name in ("watts_per_core", "idle_watts"):
-            if not getattr(self, name) >= 0:
-                raise BoardError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("watts_per_core", "idle_watts", "ram_watts"):
+            watts = getattr(self, name)
+            if watts is not None and not 0 <= watts < math.inf:
+                raise BoardError(f"{name} must be at least 0 and finite, got {watts}")
+
+    def select_meters(self, names: Sequence[str] = (), reasons: Mapping[str, str] | None = None) -> Selection:
+        """The meters that these settings ask for, or those called ``names``, which ``reasons`` tell of.
+
+        Raises ``CatalogError`` and ``BoardError``.
+        """
+        try:
+            return open_meters(names or self.meters, self.means(), self.device, reasons)
+        except Unavailable as error:
+            raise BoardError(str(error)) from error
+
+    def means(self) -> Means:
+        """What a run's meters are built from: its share, where several run side by side."""
+        ram_watts = None if self.ram_watts is None else self.ram_watts / self.jobs
+        return Means(ProcessTree(), self.watts_per_core, self.idle_watts / self.jobs, ram_watts)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A task's figures on this machine, measured by training its default, that its runs are compared with."""
+    """A task's figures on this machine, measured by training its default, that its runs are compared with.
+
+    mix: share of each metered component in the energy of a training.
+    """
 
     version: str
     default_microjoules: int
     default_seconds: float
     trainings: int
     v0: float
+    mix: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def measure(cls, task: str, logs: Sequence[RunLog]) -> Self:
@@ -86,6 +113,7 @@ class Reference:
             default_seconds=sum(end.seconds for _, end in ends) / len(ends),
             trainings=len(ends),
             v0=constants.v0 if constants else sum(values) / len(values),
+            mix=_mix([end.charged for _, end in ends]),
         )
 
     @property
@@ -104,7 +132,9 @@ class Board:
         if kept:
             self._check_settings(kept["settings"])
             self._references = {name: Reference(**reference) for name, reference in kept["tasks"].items()}
+            self.sources = settings.select_meters(kept["sources"]["meters"], kept["sources"]["reasons"])
         else:
+            self.sources = settings.select_meters()
             self._save()
 
     def calibrate(self, tasks: Sequence[str], listener: Listener) -> list[Result]:
@@ -158,6 +188,7 @@ class Board:
             budget=self.budget_of(task),
             workers=self.settings.workers,
             time_limit_seconds=self._references[spec.name].time_limit_seconds,
+            default_mix=self._references[spec.name].mix,
             crosscheck=self.settings.crosscheck,
         )
         return Job(f"{spec.name} {name} {seed}", plan, self.directory / "runs" / spec.name / name / f"seed-{seed}")
@@ -168,7 +199,7 @@ class Board:
         return Job(f"{name} calibration {seed}", plan, self.directory / "calibration" / name / f"seed-{seed}")
 
     def _plan(self, task: str, strategy: str, seed: int) -> RunPlan:
-        settings = self.settings
+        settings, means = self.settings, self.settings.means()
         return RunPlan(
             task=task,
             strategy=strategy,
@@ -176,9 +207,11 @@ class Board:
             budget=training_only(1),
             jobs=settings.jobs,
             device=settings.device,
-            meters=settings.meters,
-            watts_per_core=settings.watts_per_core,
-            idle_watts=settings.idle_watts / settings.jobs,
+            meters=self.sources.names,
+            reasons=self.sources.reasons,
+            watts_per_core=means.watts_per_core,
+            idle_watts=means.idle_watts,
+            ram_watts=means.ram_watts,
             variant=settings.variant,
         )
 
@@ -198,6 +231,7 @@ class Board:
     def _save(self) -> None:
         record = {
             "settings": asdict(self.settings),
+            "sources": {"meters": self.sources.names, "reasons": dict(self.sources.reasons)},
             "tasks": {name: asdict(reference) for name, reference in self._references.items()},
         }
         part = self.directory / (BOARD_NAME + ".part")
@@ -232,7 +266,7 @@ def _read(directory: Path) -> dict[str, Any] | None:
     if path.exists():
         try:
             kept: dict[str, Any] = json.loads(path.read_text())
-            if {"settings", "tasks"} <= set(kept):
+            if {"settings", "sources", "tasks"} <= set(kept):
                 return kept
         except json.JSONDecodeError:
             pass
@@ -240,6 +274,13 @@ def _read(directory: Path) -> dict[str, Any] | None:
     if any(directory.iterdir()):
         raise BoardError(f"{directory} is not empty and holds no board; choose a new directory")
     return None
+
+
+def _mix(charges: Sequence[Mapping[str, int]]) -> dict[str, float]:
+    """Share of each component in several charges together."""
+    sums = {part: sum(charge.get(part, 0) for charge in charges) for charge in charges for part in charge}
+    total = sum(sums.values())
+    return {part: amount / total for part, amount in sums.items()} if total else {}
 
 
 def _mean(values: Iterable[int]) -> int:

@@ -57,7 +57,10 @@ class Book:
         segments = [segment.to_record() for segment in self._unwritten]
         now = time.monotonic()
         sync = sync and now - self._synced_at >= SYNC_SECONDS
-        self._log.append({"record": kind, **fields, "segments": segments, "total": self.total_microjoules}, sync)
+        gaps = self.ledger.drain_gaps()
+        unseen = {"gaps": gaps._asdict()} if gaps else {}
+        energy = {"segments": segments, "total": self.total_microjoules}
+        self._log.append({"record": kind, **fields, **energy, **unseen}, sync)
         self._unwritten.clear()
         self._written_at = now
         self._synced_at = now if sync else self._synced_at

@@ -5,25 +5,30 @@ a note, and cut off before the run goes on. Any other line that does not check m
 carries the ledger's segments since the one before it, so that all segments of a log sum to its total.
 
     run        the header: task, strategy, seed, budget, meters, machine
-    session    a process took the run up; the first, or one that resumed it
+    session    a process took the run up, the first or one that resumed it; when, and the machine's power at rest
     ask        a proposal, written before it is trained; or that the strategy had none
     trial      the end of a trial: status, values, and why it failed
     lost       the attempt at a trial that a kill cut short; its energy is listed apart
     heartbeat  the ledger so far
-    end        why the run stopped, and codecarbon's total beside ours
+    end        why the run stopped, the power at rest again, and codecarbon's total beside ours
+
+A record whose segments no counter saw in full says so in ``gaps``.
 """
 
 import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
 import orjson
 
 from suite.energy.ledger import CHARGED, Segment
+from suite.energy.meter import MODEL_FACTOR
+from suite.energy.uncertainty import Energy, Worth, coverage, energy
+from suite.runs.hours import Hours
 from suite.search.strategy import Proposal, Signal, Status
 from suite.task import TaskSpec
 
@@ -57,7 +62,12 @@ class Budget:
 
 @dataclass(frozen=True)
 class RunHeader:
-    """What a run is. ``role`` is "ranked", or "calibration" for the trainings that the constants come from."""
+    """What a run is. ``role`` is "ranked", or "calibration" for the trainings that the constants come from.
+
+    meters: each with component, name, tier, source, reason, factor and tick_seconds (``suite.energy.meter``).
+    unmetered: components that nothing meters, and why. default_mix: share of each component in the energy of a full
+    training of the default, which the budget was measured by.
+    """
 
     role: str
     suite: str
@@ -70,25 +80,27 @@ class RunHeader:
     jobs: int
     device: str
     time_limit_seconds: float
-    meters: tuple[Mapping[str, str], ...]
+    meters: tuple[Mapping[str, Any], ...]
     machine: Mapping[str, Any]
+    unmetered: Mapping[str, str] = field(default_factory=dict)
+    default_mix: Mapping[str, float] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {
-            **fields,
+            **{each.name: getattr(self, each.name) for each in fields(self)},
             "task": self.task.to_record(),
             "budget": asdict(self.budget),
             "meters": [dict(meter) for meter in self.meters],
             "machine": dict(self.machine),
+            "unmetered": dict(self.unmetered),
+            "default_mix": dict(self.default_mix),
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        fields = {name: record[name] for name in cls.__dataclass_fields__}
         return cls(
             **{
-                **fields,
+                **{each.name: record[each.name] for each in fields(cls) if each.name in record or _is_needed(each)},
                 "task": TaskSpec.from_record(record["task"]),
                 "budget": Budget(**record["budget"]),
                 "meters": tuple(record["meters"]),
@@ -98,7 +110,7 @@ class RunHeader:
     @property
     def tier(self) -> str:
         """The weakest tier among the run's meters: "measured" only if all are."""
-        tiers = {meter["tier"] for meter in self.meters}
+        tiers = {str(meter["tier"]) for meter in self.meters}
         return tiers.pop() if len(tiers) == 1 else "estimated"
 
 
@@ -106,7 +118,7 @@ class RunHeader:
 class TrialEnd:
     """A trial as it ended. ``validation`` and ``test`` are None where it came to no value; ``reason`` says why.
 
-    charged_microjoules: all that the run was charged up to this end.
+    charged_microjoules: all that the run was charged up to this end; charged: the same by component.
     microjoules: what this trial was charged. returned: it was answered from an earlier trial, without training.
     """
 
@@ -121,6 +133,7 @@ class TrialEnd:
     microjoules: int
     charged_microjoules: int
     returned: bool
+    charged: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,6 +144,9 @@ class RunLog:
     lost_microjoules: of attempts that a kill cut short. torn: bytes of an unfinished last
     line that were left out.
     crosscheck: codecarbon's figures for the whole run, or why there are none.
+    gaps: by component, nanoseconds without a reading, and suspended_ns, those for which the machine slept.
+    rest_watts: power of the machine at rest, by component, mean of before and after; empty where it was not measured.
+    hours: energy by the hour, counted from the epoch in UTC, for intensities that change with it.
     """
 
     path: Path
@@ -142,10 +158,57 @@ class RunLog:
     lost_microjoules: int
     torn: int
     crosscheck: Mapping[str, Any]
+    gaps: Mapping[str, int] = field(default_factory=dict)
+    suspended_ns: int = 0
+    rest_watts: Mapping[str, float] = field(default_factory=dict)
+    hours: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def total_microjoules(self) -> int:
         return sum(segment.total_microjoules for segment in self.segments)
+
+    @property
+    def elapsed_ns(self) -> int:
+        return sum(segment.wall_ns for segment in self.segments)
+
+    def coverage(self) -> dict[str, float]:
+        """Share of the time in which each component was read."""
+        return {str(meter["component"]): self._worth(meter).coverage for meter in self.header.meters}
+
+    def energy(self) -> dict[str, Energy]:
+        """All energy by component, with its interval."""
+        return _with_intervals(self._microjoules(), self._worths(), self.elapsed_ns, 1)
+
+    def energy_of(self, segment: Segment) -> dict[str, Energy]:
+        """The energy of ``segment`` by component, with its interval: it is one stretch of time."""
+        return _with_intervals(segment.microjoules, self._worths(), segment.wall_ns, 1, self._mean_watts())
+
+    def net_microjoules(self) -> int | None:
+        """All energy less the power at rest; None where that was not measured."""
+        if not self.rest_watts:
+            return None
+        rest = {component: round(watts * self.elapsed_ns / 1e3) for component, watts in self.rest_watts.items()}
+        return sum(max(0, amount - rest.get(component, 0)) for component, amount in self._microjoules().items())
+
+    def _microjoules(self) -> dict[str, int]:
+        by_component: dict[str, int] = {}
+        for segment in self.segments:
+            for component, amount in segment.microjoules.items():
+                by_component[component] = by_component.get(component, 0) + amount
+        return by_component
+
+    def _mean_watts(self) -> dict[str, float]:
+        return {component: _watts(amount, self.elapsed_ns) for component, amount in self._microjoules().items()}
+
+    def _worths(self) -> dict[str, Worth]:
+        return {str(meter["component"]): self._worth(meter) for meter in self.header.meters}
+
+    def _worth(self, meter: Mapping[str, Any]) -> Worth:
+        return Worth(
+            factor=float(meter.get("factor", MODEL_FACTOR)),
+            tick_seconds=float(meter.get("tick_seconds", 0.0)),
+            coverage=coverage(self.gaps, self.elapsed_ns, str(meter["component"])),
+        )
 
     @property
     def charged_microjoules(self) -> int:
@@ -162,28 +225,31 @@ class RunLog:
 
 
 class Charge:
-    """Adds up what a run is charged."""
+    """Adds up what a run is charged, in all, by component and by trial."""
 
     def __init__(self) -> None:
         self.microjoules = 0
-        self._trials: dict[int, int] = {}
+        self.by_component: dict[str, int] = {}
+        self._trials: dict[int, dict[str, int]] = {}
 
     def add(self, segments: Iterable[Segment]) -> None:
         for segment in segments:
             if segment.phase not in CHARGED:
                 continue
+            _add(self.by_component, segment.microjoules)
             self.microjoules += segment.total_microjoules
             if segment.trial is not None:
-                self._trials[segment.trial] = self.of_trial(segment.trial) + segment.total_microjoules
+                _add(self._trials.setdefault(segment.trial, {}), segment.microjoules)
 
     def of_trial(self, number: int) -> int:
-        return self._trials.get(number, 0)
+        return sum(self._trials.get(number, {}).values())
 
     def lose(self, number: int) -> int:
         """Take back what trial ``number`` was charged so far. Returns it."""
-        lost = self._trials.pop(number, 0)
-        self.microjoules -= lost
-        return lost
+        lost = self._trials.pop(number, {})
+        _add(self.by_component, lost, sign=-1)
+        self.microjoules -= sum(lost.values())
+        return sum(lost.values())
 
 
 class LogWriter:
@@ -271,15 +337,22 @@ def segments_of(record: Mapping[str, Any]) -> list[Segment]:
 
 def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> RunLog:
     header = RunHeader.from_record(records[0])
-    charge = Charge()
+    charge, hours = Charge(), Hours()
     segments: list[Segment] = []
     trials: list[TrialEnd] = []
     asked: dict[int, Proposal] = {}
-    ended, lost, crosscheck = None, 0, {}
+    rests: list[Mapping[str, float]] = []
+    gaps: dict[str, int] = {}
+    ended, lost, suspended, crosscheck = None, 0, 0, {}
     for record in records:
         new = segments_of(record)
         segments += new
         charge.add(new)
+        if "gaps" in record:
+            _add(gaps, record["gaps"]["uncovered_ns"])
+            suspended += record["gaps"]["suspended_ns"]
+        if record.get("rest_watts"):
+            rests.append(record["rest_watts"])
         match record["record"]:
             case "ask":
                 answer = proposal_from_record(record["answer"])
@@ -291,10 +364,67 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
                 lost += charge.lose(record["trial"])
             case "session":
                 ended = None
+                hours.start(record["started"])
             case "end":
                 ended, crosscheck = record["reason"], record["crosscheck"]
-    total = records[-1]["total"]
-    return RunLog(path, header, tuple(trials), tuple(segments), ended, total, lost, torn, crosscheck)
+        hours.add(new, suspended)
+    return RunLog(
+        path=path,
+        header=header,
+        trials=tuple(trials),
+        segments=tuple(segments),
+        ended=ended,
+        recorded_total_microjoules=records[-1]["total"],
+        lost_microjoules=lost,
+        torn=torn,
+        crosscheck=crosscheck,
+        gaps=gaps,
+        suspended_ns=suspended,
+        rest_watts=_mean(rests),
+        hours=hours.microjoules,
+    )
+
+
+def _add(sums: dict[str, int], amounts: Mapping[str, int], sign: int = 1) -> None:
+    for key, amount in amounts.items():
+        sums[key] = sums.get(key, 0) + sign * amount
+
+
+def _mean(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    components = dict.fromkeys(component for each in several for component in each)
+    return {
+        component: sum(values) / len(values)
+        for component in components
+        if (values := [each[component] for each in several if component in each])
+    }
+
+
+def _with_intervals(
+    amounts: Mapping[str, int],
+    worths: Mapping[str, Worth],
+    elapsed_ns: int,
+    stretches: int,
+    mean_watts: Mapping[str, float] | None = None,
+) -> dict[str, Energy]:
+    """``mean_watts``: of the whole run, for what is so short that its own power is not known."""
+    return {
+        component: energy(
+            amounts.get(component, 0),
+            worth,
+            max(_watts(amounts.get(component, 0), elapsed_ns), (mean_watts or {}).get(component, 0.0)),
+            stretches,
+        )
+        for component, worth in worths.items()
+    }
+
+
+def _watts(microjoules: int, nanoseconds: int) -> float:
+    return microjoules * 1e3 / nanoseconds if nanoseconds else 0.0
+
+
+def _is_needed(each: Any) -> bool:
+    """Whether a field has no default: a header that lacks it is none."""
+    return each.default is MISSING and each.default_factory is MISSING
 
 
 def _trial_end(record: Mapping[str, Any], proposal: Proposal, charge: Charge) -> TrialEnd:
@@ -310,4 +440,5 @@ def _trial_end(record: Mapping[str, Any], proposal: Proposal, charge: Charge) ->
         microjoules=charge.of_trial(record["trial"]),
         charged_microjoules=charge.microjoules,
         returned=record["returned"],
+        charged=dict(charge.by_component),
     )

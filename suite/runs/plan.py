@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from suite.runs.log import Budget
@@ -16,6 +16,8 @@ class RunPlan:
     task, strategy: names in the catalogue. role: "ranked" or "calibration". jobs: runs side by side on this machine,
     which share its declared idle power. default: what the strategy is given as the default, where not the task's own
     (to retrain a configuration in a calibration). time_limit_seconds: what one trial may take.
+    meters: by name, or "auto" for the best here; reasons: why these, by component, where they were chosen before.
+    ram_watts: declared power of the memory, this run's share, or None. default_mix: see ``RunHeader``.
     crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards.
     """
 
@@ -31,6 +33,9 @@ class RunPlan:
     meters: tuple[str, ...] = ("cpu-time",)
     watts_per_core: float = 10.0
     idle_watts: float = 2.0
+    ram_watts: float | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    default_mix: Mapping[str, float] = field(default_factory=dict)
     crosscheck: bool = True
     default: Configuration | None = None
     variant: int = 0

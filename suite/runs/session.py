@@ -21,25 +21,31 @@ from types import FrameType
 from typing import Any
 
 from suite import __version__
-from suite.catalog import CatalogError, load_meter, load_strategy, task_spec
+from suite.catalog import CatalogError, load_strategy, task_spec
 from suite.energy.crosscheck import CrossCheck
 from suite.energy.ledger import Ledger, Phase
-from suite.energy.meter import Means, Meter, Unavailable
+from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree, become_subreaper, die_with_parent
+from suite.energy.selection import Selection
 from suite.runs.book import Book
 from suite.runs.engine import LocalEngine
 from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, LogWriter, RunHeader, read_records, segments_of
 from suite.runs.machine import machine_facts, package_version
 from suite.runs.memory import RunError, TaskUnavailable, Trials
+from suite.runs.metering import open_meters
 from suite.runs.plan import RunPlan
 from suite.runs.runner import Runner, keeps_checkpoints
 from suite.search.strategy import Problem, Strategy
 from suite.task import TaskSpec
 
+MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
+DECLARED_REST_SECONDS = 0.02
+
 ENDED, BROKEN, UNUSABLE, BUSY, STOPPED = 0, 1, 2, 75, 143
 
 #: What a log's header and a plan must agree on; the rest (jobs, declared idle power) may change between sessions.
 _FIXED = ("role", "task", "strategy", "seed", "variant", "budget", "workers", "device", "meters")
+_FIXED_OF_A_METER = ("component", "meter", "tier", "source")
 
 
 class Busy(RuntimeError):
@@ -65,11 +71,12 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         spec, processes = task_spec(plan.task), ProcessTree()
         if plan.role == "calibration":  # which the constants are measured from
             spec = replace(spec, constants=None)
-        meters = [load_meter(name)(Means(processes, plan.watts_per_core, plan.idle_watts)) for name in plan.meters]
-        ledger = Ledger(meters, processes)
+        means = Means(processes, plan.watts_per_core, plan.idle_watts, plan.ram_watts)
+        selection = open_meters(plan.meters, means, plan.device, plan.reasons)
+        ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
             strategy = load_strategy(plan.strategy)
-        header = _header(plan, spec, strategy, meters)
+        header = _header(plan, spec, strategy, selection)
         _check_same(path, header, records)
         keep_bytes = path.stat().st_size - torn if records else 0
         with closing(LogWriter(path, keep_bytes)) as log:
@@ -113,8 +120,10 @@ def _search(
     try:
         if not past.resumed:
             book.write("run", schema=SCHEMA, **header.to_record())
-        book.write("session", sync=True, started=datetime.now(UTC).isoformat(timespec="seconds"), resumed=past.resumed)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
         setup: Phase = "resume" if past.resumed else "setup"
+        rest_watts = _rest_watts(plan, header, ledger, setup)
+        book.write("session", sync=True, started=started, resumed=past.resumed, rest_watts=rest_watts)
         trials = Trials(spec, factory.info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
         with ledger.window("resume" if past.resumed else "ask"):
             strategy = _build(factory, plan, spec, trials)
@@ -128,13 +137,23 @@ def _search(
         with ledger.window(setup):
             engine.close()
             figures = crosscheck.stop(ledger.total_microjoules)
-        book.write("end", sync=True, reason=reason, crosscheck=figures)
+        rest_watts = _rest_watts(plan, header, ledger, setup)
+        book.write("end", sync=True, reason=reason, crosscheck=figures, rest_watts=rest_watts)
         shutil.rmtree(directory / "checkpoints", ignore_errors=True)
     except (RunError, TaskUnavailable, Stopped):
         book.write("heartbeat", sync=True)
         raise
     finally:
         engine.close()
+
+
+def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) -> dict[str, float]:
+    """Power of the machine while the run does nothing; of no use where other runs are at work beside it."""
+    if plan.jobs > 1:
+        return {}
+    measured = any(meter["tier"] == "measured" for meter in header.meters)
+    with ledger.window(phase):
+        return ledger.rest_watts(MEASURED_REST_SECONDS if measured else DECLARED_REST_SECONDS)
 
 
 def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials) -> Strategy:
@@ -160,7 +179,7 @@ def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trial
     return strategy
 
 
-def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], meters: Sequence[Meter]) -> RunHeader:
+def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], selection: Selection) -> RunHeader:
     info = strategy.info
     if "program" in info.capabilities:
         raise RunError(f"strategy {info.name} is a program; this release runs strategies that ask and tell only")
@@ -185,11 +204,10 @@ def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], meters: Seq
         jobs=plan.jobs,
         device=plan.device,
         time_limit_seconds=plan.time_limit_seconds,
-        meters=tuple(
-            {"component": m.info.component, "meter": m.info.name, "tier": m.info.tier, "source": m.source}
-            for m in meters
-        ),
+        meters=tuple(selection.records()),
         machine=machine_facts(),
+        unmetered=selection.unmetered,
+        default_mix=plan.default_mix,
     )
 
 
@@ -203,13 +221,19 @@ def _check_same(path: Path, header: RunHeader, records: Sequence[Mapping[str, An
     """Raise ``LogError`` unless the log at ``path`` is of this very run."""
     if not records:
         return
-    ours = header.to_record()
-    differing = [name for name in _FIXED if records[0].get(name) != _through_json(ours[name])]
+    ours, theirs = _fixed(_through_json(header.to_record())), _fixed(records[0])
+    differing = [name for name in _FIXED if ours[name] != theirs[name]]
     if differing:
         raise LogError(
             f"{path}: holds another run: it differs in {', '.join(differing)}. It is left as it is; "
             "choose another directory, or give the settings and versions that it was started with"
         )
+
+
+def _fixed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a run this run and no other."""
+    meters = [{key: meter.get(key) for key in _FIXED_OF_A_METER} for meter in record.get("meters", ())]
+    return {**{name: record.get(name) for name in _FIXED}, "meters": meters}
 
 
 def _through_json(value: Any) -> Any:

@@ -177,3 +177,69 @@ def test_only_charged_phases_are_charged() -> None:
 @pytest.mark.parametrize("answer", [WAIT, EXHAUSTED, Proposal({"a": 1, "b": True, "c": "x", "d": 0.1}, 3, 2)])
 def test_answers_read_back(answer: Any) -> None:
     assert proposal_from_record(proposal_to_record(answer)) == answer
+
+
+def with_gaps(record: dict[str, Any], uncovered_ns: dict[str, int], suspended_ns: int = 0) -> dict[str, Any]:
+    gaps = {
+        "uncovered_ns": uncovered_ns,
+        "reasons": dict.fromkeys(uncovered_ns, "silent"),
+        "suspended_ns": suspended_ns,
+    }
+    return {**record, "gaps": gaps}
+
+
+def test_gaps_of_all_records_add_up_and_widen_the_interval(tmp_path: Path) -> None:
+    records = [*RECORDS[:4], with_gaps(RECORDS[4], {"cpu": 2}), with_gaps(RECORDS[5], {"cpu": 1}, 7 * 10**9)]
+    log = read_log(write(tmp_path / "log.jsonl", records))
+    assert (log.gaps, log.suspended_ns) == ({"cpu": 3}, 7 * 10**9)
+    assert log.coverage() == {"cpu": 1 - 3 / log.elapsed_ns}
+    (whole,) = log.energy().values()
+    assert whole.microjoules == log.total_microjoules
+    assert whole.low == log.total_microjoules / 3  # a model, right within a factor of 3
+    assert whole.high == pytest.approx(log.total_microjoules * 3 / log.coverage()["cpu"])
+
+
+def test_a_short_segment_of_a_slow_counter_is_uncertain(tmp_path: Path) -> None:
+    meter = {"component": "gpu", "meter": "nvml", "tier": "measured", "source": "", "factor": 1.05, "tick_seconds": 0.1}
+    header = {**RECORDS[0], "meters": [meter], "segments": []}
+    short = ["train", 1, {"gpu": 30_000_000}, 10**8, 10**8]  # 30 J in 0.1 s
+    long = ["train", 2, {"gpu": 3_000_000_000}, 10**10, 10**10]
+    log = read_log(
+        write(
+            tmp_path / "log.jsonl", [header, *RECORDS[1:3], end(1, segments=[short]), ask(2), end(2, segments=[long])]
+        )
+    )
+    errors = {s.trial: log.energy_of(s)["gpu"].high / s.total_microjoules for s in log.segments if s.phase == "train"}
+    assert errors[1] > 1.9
+    assert errors[2] == pytest.approx(1.05 * 1.01)
+
+
+def test_power_at_rest_gives_the_net_energy(tmp_path: Path) -> None:
+    session = {**RECORDS[1], "rest_watts": {"cpu": 1.0}}
+    final = {"record": "end", "reason": "budget", "crosscheck": {}, "rest_watts": {"cpu": 3.0}, "total": 0}
+    second = ["train", 1, {"cpu": 5_000_000}, 10**9, 10**9]
+    log = read_log(write(tmp_path / "log.jsonl", [RECORDS[0], session, ask(1), end(1, segments=[second]), final]))
+    assert log.rest_watts == {"cpu": 2.0}
+    assert log.net_microjoules() == pytest.approx(log.total_microjoules - 2_000_000, abs=1)
+    assert read_log(write(tmp_path / "none.jsonl", RECORDS)).net_microjoules() is None
+
+
+def test_energy_is_told_by_the_hour(tmp_path: Path) -> None:
+    session = {**RECORDS[1], "started": "2026-01-01T00:30:00+00:00"}
+    two_hours = ["train", 1, {"cpu": 4000}, 1, 2 * 3600 * 10**9]
+    slept = with_gaps(end(1, segments=[["train", 1, {"cpu": 50}, 1, 10**9]]), {}, 3600 * 10**9)
+    log = read_log(write(tmp_path / "log.jsonl", [RECORDS[0], session, ask(1), end(1, segments=[two_hours]), slept]))
+    first = 1767225600 // 3600  # 2026-01-01T00 in UTC
+    assert log.hours == {first: 10**6 + 5 + 1000, first + 1: 2000, first + 2: 1000, first + 3: 50}
+    assert sum(log.hours.values()) == log.total_microjoules
+
+
+def test_charges_are_told_by_component(tmp_path: Path) -> None:
+    both = ["train", 1, {"cpu": 30, "gpu": 70}, 1, 1]
+    log = read_log(write(tmp_path / "log.jsonl", [*RECORDS[:3], end(1, segments=[both])]))
+    assert log.trials[0].charged == {"cpu": 35, "gpu": 70}
+
+
+def test_a_log_from_before_a_field_was_added_reads_with_its_default(tmp_path: Path) -> None:
+    older = {key: value for key, value in RECORDS[0].items() if key not in ("unmetered", "default_mix")}
+    assert read_log(write(tmp_path / "log.jsonl", [older, *RECORDS[1:]])).header == HEADER
