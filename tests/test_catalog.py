@@ -23,8 +23,17 @@ def test_names_of_the_first_release_are_there() -> None:
 
 def test_globs_select_and_keep_their_order() -> None:
     assert catalog.select(catalog.TASKS, ["few_shot/*", "*"])[0] == "few_shot/sinusoid"
-    assert len(catalog.select(catalog.TASKS, ["*", "*"])) == len(catalog.task_names())
+    embedded = [name for name in catalog.task_names() if catalog.task_spec(name).embedded]
+    assert catalog.select(catalog.TASKS, ["*", "*"]) == embedded
     assert catalog.select(catalog.STRATEGIES, [CLIMBER, "random"]) == [CLIMBER, "random"]
+
+
+def test_what_is_not_embedded_is_named_in_full() -> None:
+    assert "supervised/cifar10" in catalog.task_names()
+    assert "supervised/cifar10" not in catalog.select(catalog.TASKS, ["supervised/*"])
+    assert catalog.select(catalog.TASKS, ["supervised/cifar10"]) == ["supervised/cifar10"]
+    with pytest.raises(CatalogError, match="stands for embedded tasks only.*name in full.*: supervised/cifar10"):
+        catalog.select(catalog.TASKS, ["supervised/cifar*"])
 
 
 @pytest.mark.parametrize(
