@@ -40,7 +40,7 @@ UNICODE_FACES = DEJAVU + STIX  # those that hold more than the Latin alphabet
 # Largest rotation (degrees), log zoom, shear and translation (share of the side) of random maps.
 Strengths = tuple[float, float, float, float]
 MILD: Strengths = (8.0, 0.08, 0.1, 0.05)
-STRONG: Strengths = (12.0, 0.1, 0.15, 0.08)
+STRONG: Strengths = (12.0, 0.1, 0.15, 0.07)
 STYLE: Strengths = (15.0, 0.0, 0.25, 0.0)  # of a writer
 HAND: Strengths = (5.0, 0.08, 0.05, 0.05)  # of a writer's single image
 
@@ -67,7 +67,7 @@ FACES_DATA = DataRef(
 LETTERS_DATA = DataRef(
     name="glyph-letters",
     version="1",
-    digest="f705adb1cfbd78dc25beaa006cc95a4156b57cfa147a9d83267b4a781d07e9bb",
+    digest="2f8326d6898386192ce4c1e3b303ff3a074066179810ab14efcf03e9602d76bc",
     licence=LICENCE,
     source=SOURCE,
     splits="of the letters in random order 60 % for training, 20 % for validation, 20 % for testing; 16 faces each",
