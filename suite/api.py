@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from suite import catalog
 from suite.energy.carbon import REFERENCE
-from suite.energy.carbon import grid as find_grid
+from suite.energy.places import place
 from suite.runs.board import Board, Settings, find_logs
 from suite.runs.log import RunLog, read_log
 from suite.runs.processes import Listener, Result, Silent
@@ -50,14 +50,14 @@ def run(
 def rank(*directories: str | Path, grid: str | None = None, pue: float | None = None) -> "pd.DataFrame":
     """The ranking of all runs below ``directories``, one row a strategy, best first.
 
-    grid: country (ISO 3166, three letters) whose intensity gives kg CO2e; the frozen reference where None. It changes
-    no rank. Raises ``LogError``, ``ScoreError`` and ``UnknownZone``.
+    grid: what gives kg CO2e: a zone (FRA, US-CA), grams per kWh, or a trace by the hour (a .csv file); the frozen
+    reference where None. It changes no rank. Raises ``LogError``, ``ScoreError``, ``UnknownZone`` and ``TraceError``.
     """
     from suite.report.tables import ranking
     from suite.score.board import score
 
     board = score([read_log(path) for path in find_logs(Path(directory) for directory in directories)])
-    return ranking(board, find_grid(grid) if grid else REFERENCE, pue)
+    return ranking(board, place(grid) if grid else REFERENCE, pue)
 
 
 def _several(names: str | Sequence[str]) -> Sequence[str]:

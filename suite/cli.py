@@ -14,9 +14,11 @@ import click
 from suite import __version__
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-GRID = click.option(
-    "--grid", metavar="ZONE", help="Country (ISO 3166, three letters) for kg CO2e; default: the frozen reference."
+_GRIDS = (
+    "Where the electricity comes from, for kg CO2e: a zone (FRA, US-CA), grams per kWh, or a trace by the hour "
+    "(a .csv file); default: the frozen reference."
 )
+GRID = click.option("--grid", metavar="ZONE|G|CSV", help=_GRIDS)
 PUE = click.option(
     "--pue", type=float, help="Power usage effectiveness of the site for kg CO2e; default: the frozen reference."
 )
@@ -158,21 +160,49 @@ def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, 
     epilog=_epilog(
         "carbon-suite rank board",
         "carbon-suite rank board --grid FRA --pue 1.2",
+        "carbon-suite rank board --grid FRA --grid POL --grid 300",
+        "carbon-suite rank board --sci --embodied-kg 1300 --lifetime-years 4",
         "carbon-suite rank board --format latex",
     )
 )
 @click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
-@GRID
+@click.option(
+    "--grid",
+    "grids",
+    multiple=True,
+    metavar="ZONE|G|CSV",
+    help=f"{_GRIDS} Given several times, it is shown whether the order survives.",
+)
 @PUE
+@click.option("--sci", "wants_sci", is_flag=True, help="Software Carbon Intensity of one search run (ISO/IEC 21031).")
+@click.option("--embodied-kg", type=float, help="Declared kg CO2e of making the machine; SCI excludes it without.")
+@click.option("--lifetime-years", type=float, help="For how long the machine is used, with --embodied-kg.")
+@click.option(
+    "--equivalent",
+    "equivalents",
+    multiple=True,
+    metavar="NAME,KG,SOURCE",
+    help="An everyday thing to compare with: what one of it emits, and who says so.",
+)
 @click.option(
     "--format", "style", default="table", show_default=True, type=click.Choice(["table", "md", "csv", "latex", "json"])
 )
-def rank(directories: Sequence[Path], grid: str | None, pue: float | None, style: str) -> None:
+def rank(directories: Sequence[Path], grids: Sequence[str], pue: float | None, style: str, **elsewhere: Any) -> None:
     """Rank strategies by performance per kg of CO2e, from trial logs alone."""
+    from suite.energy.places import place
     from suite.report.tables import write
 
-    board, _, place, factor = _score(directories, grid, pue)
-    click.echo(write(board, place, factor, style), nl=False)
+    places = [place(grid) for grid in grids]
+    more = _elsewhere(places, **elsewhere)
+    if style == "csv" and more.is_wanted:
+        raise click.UsageError("several grids, --sci and --equivalent are written as table, md, latex or json, not csv")
+    board, _, first, factor = _score(directories, places[0] if places else None, pue)
+    if style == "json":
+        _print_json({**json.loads(write(board, first, factor, style)), **more.record(board, factor)})
+        return
+    click.echo(write(board, first, factor, style), nl=False)
+    for text in more.texts(board, factor, style):
+        click.echo(f"\n{text}", nl=False)
 
 
 @cli.command(epilog=_epilog("carbon-suite report board --out report"))
@@ -188,9 +218,10 @@ def rank(directories: Sequence[Path], grid: str | None, pue: float | None, style
 @PUE
 def report(directories: Sequence[Path], out: Path, grid: str | None, pue: float | None) -> None:
     """One HTML page with tables and plots; the same as PNG, PDF, SVG, CSV, Markdown, LaTeX and JSON files."""
+    from suite.energy.places import place as find_place
     from suite.report.site import write_report
 
-    board, logs, place, factor = _score(directories, grid, pue)
+    board, logs, place, factor = _score(directories, find_place(grid) if grid else None, pue)
     write_report(board, place, factor, out, logs)
     click.echo(f"wrote {out / 'report.html'}")
 
@@ -312,16 +343,32 @@ def _exit(summary: dict[str, Any]) -> None:
         sys.exit(2 if 2 in statuses else 1)
 
 
-def _score(directories: Sequence[Path], grid: str | None, pue: float | None) -> tuple[Any, Any, Any, float]:
+def _elsewhere(
+    places: Sequence[Any],
+    wants_sci: bool,
+    embodied_kg: float | None,
+    lifetime_years: float | None,
+    equivalents: Sequence[str],
+) -> Any:
+    """What is shown beside the ranking on request."""
+    from suite.energy.carbon import REFERENCE
+    from suite.report.elsewhere import Elsewhere, Embodied, Equivalent
+
+    if (embodied_kg is None) != (lifetime_years is None):
+        raise click.UsageError("--embodied-kg and --lifetime-years go together: kg, and the years they are spread over")
+    embodied = None if embodied_kg is None or lifetime_years is None else Embodied(embodied_kg, lifetime_years)
+    given = tuple(Equivalent.parse(text) for text in equivalents)
+    return Elsewhere(tuple(places) or (REFERENCE,), wants_sci or embodied is not None, embodied, given)
+
+
+def _score(directories: Sequence[Path], place: Any | None, pue: float | None) -> tuple[Any, Any, Any, float]:
     from suite.energy.carbon import REFERENCE, REFERENCE_PUE
-    from suite.energy.carbon import grid as find_grid
     from suite.runs.board import find_logs
     from suite.runs.log import read_log
     from suite.score.board import score
 
-    place = find_grid(grid) if grid else REFERENCE
     logs = [read_log(path) for path in find_logs(directories)]
-    return score(logs), logs, place, REFERENCE_PUE if pue is None else pue
+    return score(logs), logs, place or REFERENCE, REFERENCE_PUE if pue is None else pue
 
 
 def _settings(meters: Sequence[str], no_crosscheck: bool, **given: Any) -> Any:

@@ -40,8 +40,8 @@ def packages(root: Path = POWERCAP) -> list[Zone]:
     found = _zones(root, lambda name: name.startswith("package"))
     if not found:
         raise Unavailable(
-            f"{root} has no package: this processor or its driver counts no energy; --meter cpu-time estimates, with the "
-            "--watts-per-core that you declare"
+            f"{root} has no package: this processor or its driver counts no energy; --meter cpu-time estimates, with "
+            "the --watts-per-core that you declare"
         )
     return found
 

@@ -19,7 +19,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from suite import __version__
-from suite.energy.carbon import REFERENCE, REFERENCE_PUE, Grid
+from suite.energy.carbon import REFERENCE, REFERENCE_PUE, Place
 from suite.report import facts, wording
 from suite.report.plots import Picture, pictures
 from suite.report.tables import caption, printed, split, write
@@ -30,7 +30,7 @@ PAGE: Final = "report.html"
 _TABLES: Final = {"csv": "csv", "md": "md", "tex": "latex", "json": "json"}
 
 
-def write_report(board: Board, grid: Grid, pue: float, out: Path, logs: Sequence[RunLog] = ()) -> list[Path]:
+def write_report(board: Board, grid: Place, pue: float, out: Path, logs: Sequence[RunLog] = ()) -> list[Path]:
     """Write page, pictures and tables below ``out``, which is made where it is missing. Returns the files written.
 
     logs: those that the board was scored from, for the facts on constants, data, machines, meters and the cross-check.
@@ -46,7 +46,7 @@ def write_report(board: Board, grid: Grid, pue: float, out: Path, logs: Sequence
     return [out / name for name in contents]
 
 
-def page(board: Board, grid: Grid, pue: float, drawn: Sequence[Picture], logs: Sequence[RunLog]) -> str:
+def page(board: Board, grid: Place, pue: float, drawn: Sequence[Picture], logs: Sequence[RunLog]) -> str:
     """The page as HTML, with the pictures inside."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["data_uri"] = _data_uri

@@ -8,11 +8,11 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from suite.energy.carbon import REFERENCE_PUE, Grid, kg_co2e
+from suite.energy.carbon import REFERENCE_PUE, Place, kg_co2e
 from suite.report import wording
 from suite.score.board import Board, Cell, Entry
 
@@ -44,18 +44,19 @@ class Printed:
     notes: tuple[str, ...]
 
 
-def ranking(board: Board, grid: Grid, pue: float | None = None) -> "pd.DataFrame":
+def ranking(board: Board, grid: Place, pue: float | None = None) -> "pd.DataFrame":
     """The ranking, one row a strategy, best first. ``pue``: the frozen reference where None.
 
-    ``H`` and its bounds are in 1/kg, ``kg CO2e`` is of all energy spent, on ``grid``. What is not defined is NaN.
-    Raises ``ValueError`` where ``pue`` is below 1.
+    ``H`` and its bounds are in 1/kg, ``kg CO2e`` is of all energy spent, on ``grid``. ``kWh low`` and ``kWh high``
+    bound the total by the errors of the meters, ``kWh net`` leaves out the power at rest. What is not defined is NaN.
+    Raises ``ValueError`` where ``pue`` is below 1, or ``grid`` is a trace that does not cover the runs.
     """
     import pandas as pd
 
     return pd.DataFrame([_row(board, entry, grid, REFERENCE_PUE if pue is None else pue) for entry in board.entries])
 
 
-def printed(board: Board, grid: Grid, pue: float, dash: str = "-") -> Printed:
+def printed(board: Board, grid: Place, pue: float, dash: str = "-") -> Printed:
     """The ranking with all its columns, for a page."""
     paradigms = _paradigms(board)
     by_paradigm = (f"Pi {wording.paradigm_label(name)}" for name in paradigms)
@@ -69,7 +70,7 @@ def printed(board: Board, grid: Grid, pue: float, dash: str = "-") -> Printed:
             wording.aggregate(entry),
             *(wording.share(entry.pi_by_paradigm[name]) if name in entry.pi_by_paradigm else "" for name in paradigms),
             str(_trials(board, entry)),
-            *map(wording.figure, (entry.kwh, entry.kwh_total, kg_co2e(entry.kwh_total, grid, pue))),
+            *map(wording.figure, (entry.kwh, entry.kwh_total, spent_kg(entry, grid, pue))),
         )
         for entry in board.entries
     )
@@ -77,7 +78,7 @@ def printed(board: Board, grid: Grid, pue: float, dash: str = "-") -> Printed:
     return Printed(headers, rows, 3, caption(board, grid, pue), board.notes)
 
 
-def caption(board: Board, grid: Grid, pue: float) -> str:
+def caption(board: Board, grid: Place, pue: float) -> str:
     """What every table for people says beside its figures."""
     return " ".join(
         (
@@ -89,9 +90,9 @@ def caption(board: Board, grid: Grid, pue: float) -> str:
     )
 
 
-def write(board: Board, grid: Grid, pue: float, style: str) -> str:
+def write(board: Board, grid: Place, pue: float, style: str) -> str:
     """The ranking in ``style``: table, md, csv, latex or json. Ends in a line break. Raises ``ValueError``."""
-    writers: Mapping[str, Callable[[Board, Grid, float], str]] = {
+    writers: Mapping[str, Callable[[Board, Place, float], str]] = {
         "table": _text,
         "md": _markdown,
         "csv": lambda board, grid, pue: ranking(board, grid, pue).to_csv(index=False, lineterminator="\n"),
@@ -103,15 +104,15 @@ def write(board: Board, grid: Grid, pue: float, style: str) -> str:
     return writers[style](board, grid, pue)
 
 
-def record(board: Board, grid: Grid, pue: float) -> dict[str, Any]:
+def record(board: Board, grid: Place, pue: float) -> dict[str, Any]:
     """The whole board as JSON can hold it; what is not defined or not finite is None."""
-    plain: dict[str, Any] = _finite(
+    plain: dict[str, Any] = finite(
         {
             "tier": board.tier,
             "energy": wording.energy_sentence(board.tier),
             "reference": board.reference,
             "budget_multiple": board.budget_multiple,
-            "grid": asdict(grid),
+            "grid": grid.to_record(),
             "pue": pue,
             "tasks": board.tasks,
             "seeds": board.seeds,
@@ -120,7 +121,7 @@ def record(board: Board, grid: Grid, pue: float) -> dict[str, Any]:
                 {
                     **asdict(entry),
                     "trials": _trials(board, entry),
-                    "kg_co2e": kg_co2e(entry.kwh_total, grid, pue),
+                    "kg_co2e": spent_kg(entry, grid, pue),
                 }
                 for entry in board.entries
             ],
@@ -134,7 +135,7 @@ def record(board: Board, grid: Grid, pue: float) -> dict[str, Any]:
     return plain
 
 
-def _row(board: Board, entry: Entry, grid: Grid, pue: float) -> dict[str, Any]:
+def _row(board: Board, entry: Entry, grid: Place, pue: float) -> dict[str, Any]:
     headline_low, headline_high = entry.headline_interval or (None, None)
     pi_low, pi_high = entry.pi_interval or (None, None)
     numbers = {
@@ -149,7 +150,10 @@ def _row(board: Board, entry: Entry, grid: Grid, pue: float) -> dict[str, Any]:
     energies = {
         "kWh charged": entry.kwh,
         "kWh total": entry.kwh_total,
-        "kg CO2e": kg_co2e(entry.kwh_total, grid, pue),
+        "kWh low": entry.kwh_interval[0],
+        "kWh high": entry.kwh_interval[1],
+        "kWh net": math.nan if entry.kwh_net is None else entry.kwh_net,
+        "kg CO2e": spent_kg(entry, grid, pue),
     }
     return {
         "rank": wording.ranks(entry),
@@ -162,11 +166,23 @@ def _row(board: Board, entry: Entry, grid: Grid, pue: float) -> dict[str, Any]:
     }
 
 
-def _text(board: Board, grid: Grid, pue: float) -> str:
+def write_printed(table: Printed, style: str) -> str:
+    """``table`` in a ``style`` for people: table, md or latex. Ends in a line break. Raises ``ValueError``."""
+    writers = {"table": _as_text, "md": _as_markdown, "latex": _as_latex}
+    if style not in writers:
+        raise ValueError(f"this table is written as one of {', '.join(writers)}, got {style!r}")
+    return writers[style](table, [table])
+
+
+def _text(board: Board, grid: Place, pue: float) -> str:
     table = printed(board, grid, pue)
+    return _as_text(table, split(table, brief=True))
+
+
+def _as_text(table: Printed, parts: Sequence[Printed]) -> str:
     notes = (textwrap.fill(note, _WIDTH, initial_indent="- ", subsequent_indent="  ") + "\n" for note in table.notes)
-    parts = (*map(_ruled, split(table, brief=True)), textwrap.fill(table.caption, _WIDTH) + "\n", "".join(notes))
-    return "\n".join(part for part in parts if part)
+    texts = (*map(_ruled, parts), textwrap.fill(table.caption, _WIDTH) + "\n", "".join(notes))
+    return "\n".join(text for text in texts if text)
 
 
 def split(table: Printed, brief: bool) -> list[Printed]:
@@ -208,8 +224,13 @@ def _ruled(table: Printed) -> str:
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
-def _markdown(board: Board, grid: Grid, pue: float) -> str:
+def _markdown(board: Board, grid: Place, pue: float) -> str:
     table = printed(board, grid, pue)
+    return _as_markdown(table, [table])
+
+
+def _as_markdown(table: Printed, parts: Sequence[Printed]) -> str:
+    """One table: a page of Markdown scrolls."""
     rule = ["---" if number < table.left else "---:" for number in range(len(table.headers))]
     lines = [_piped(table.headers), _piped(rule), *(_piped(row) for row in table.rows)]
     notes = [f"- {_escape_markdown(note)}" for note in table.notes]
@@ -224,14 +245,18 @@ def _escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*<>|])", r"\\\1", _one_line(text))
 
 
-def _latex(board: Board, grid: Grid, pue: float) -> str:
-    """Booktabs tables under one caption, with the notes below them."""
+def _latex(board: Board, grid: Place, pue: float) -> str:
     table = printed(board, grid, pue, dash="--")
+    return _as_latex(table, split(table, brief=True))
+
+
+def _as_latex(table: Printed, parts: Sequence[Printed]) -> str:
+    """Booktabs tables under one caption, with the notes below them."""
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_escape_latex(table.caption)}}}",
-        "\n\\par\\medskip\n".join(_tabular(part) for part in split(table, brief=True)),
+        "\n\\par\\medskip\n".join(map(_tabular, parts)),
         *(rf"\par\smallskip\raggedright\footnotesize {_escape_latex(note)}" for note in table.notes),
         r"\end{table}",
     ]
@@ -268,18 +293,23 @@ def _trials(board: Board, entry: Entry) -> int:
     return sum(cell.trials for cell in cells_of(board, entry.strategy))
 
 
+def spent_kg(entry: Entry, place: Place, pue: float) -> float:
+    """kg CO2e of all energy that the runs of ``entry`` spent at ``place``."""
+    return kg_co2e(entry.kwh_total, place, pue, entry.hours)
+
+
 def cells_of(board: Board, strategy: str) -> list[Cell]:
     return [cell for cell in board.cells if cell.strategy == strategy]
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """``value`` with None in place of every float that JSON cannot write."""
     match value:
         case float():
             return value if math.isfinite(value) else None
         case Mapping():
-            return {key: _finite(item) for key, item in value.items()}
+            return {key: finite(item) for key, item in value.items()}
         case list() | tuple():
-            return [_finite(item) for item in value]
+            return [finite(item) for item in value]
         case _:
             return value

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from suite.energy.carbon import Grid
+from suite.energy.carbon import Place
 from suite.energy.ledger import JOULES_PER_KWH
 from suite.score.board import Board, Entry
 from suite.score.ranks import LEVEL
@@ -65,12 +65,9 @@ def energy_sentence(tier: str) -> str:
     return _ENERGY.get(tier, f"Energy is {tier}.")
 
 
-def grid_sentence(grid: Grid, pue: float) -> str:
+def grid_sentence(place: Place, pue: float) -> str:
     """What turns kWh into the kg CO2e of the tables."""
-    return (
-        f"kg CO2e are of all energy spent, test evaluations included, at {figure(grid.kg_co2e_per_kwh)} kg/kWh "
-        f"({grid.name}, {grid.year}; {grid.source}) and PUE {pue:g}."
-    )
+    return f"kg CO2e are of all energy spent, test evaluations included, at {place.describe()}; PUE {pue:g}."
 
 
 def ranks_sentence(board: Board) -> str:

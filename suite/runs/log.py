@@ -20,6 +20,7 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -167,7 +168,7 @@ class RunLog:
     def total_microjoules(self) -> int:
         return sum(segment.total_microjoules for segment in self.segments)
 
-    @property
+    @cached_property
     def elapsed_ns(self) -> int:
         return sum(segment.wall_ns for segment in self.segments)
 
@@ -177,7 +178,7 @@ class RunLog:
 
     def energy(self) -> dict[str, Energy]:
         """All energy by component, with its interval."""
-        return _with_intervals(self._microjoules(), self._worths(), self.elapsed_ns, 1)
+        return _with_intervals(self._microjoules, self._worths(), self.elapsed_ns, 1)
 
     def energy_of(self, segment: Segment) -> dict[str, Energy]:
         """The energy of ``segment`` by component, with its interval: it is one stretch of time."""
@@ -188,8 +189,9 @@ class RunLog:
         if not self.rest_watts:
             return None
         rest = {component: round(watts * self.elapsed_ns / 1e3) for component, watts in self.rest_watts.items()}
-        return sum(max(0, amount - rest.get(component, 0)) for component, amount in self._microjoules().items())
+        return sum(max(0, amount - rest.get(component, 0)) for component, amount in self._microjoules.items())
 
+    @cached_property
     def _microjoules(self) -> dict[str, int]:
         by_component: dict[str, int] = {}
         for segment in self.segments:
@@ -198,7 +200,7 @@ class RunLog:
         return by_component
 
     def _mean_watts(self) -> dict[str, float]:
-        return {component: _watts(amount, self.elapsed_ns) for component, amount in self._microjoules().items()}
+        return {component: _watts(amount, self.elapsed_ns) for component, amount in self._microjoules.items()}
 
     def _worths(self) -> dict[str, Worth]:
         return {str(meter["component"]): self._worth(meter) for meter in self.header.meters}

@@ -4,7 +4,7 @@ Boards are never pooled: logs that differ in what must be equal are refused.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 from typing import Final
@@ -13,15 +13,18 @@ import numpy as np
 
 from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
 from suite.energy.ledger import JOULES_PER_KWH
+from suite.energy.uncertainty import total
 from suite.runs.log import RunLog
-from suite.score.curve import Curve, curve
+from suite.score.curve import NO_ERRORS, Curve, curve
 from suite.score.efficiency import Array, efficiency, headline, weights
-from suite.score.ranks import TaskSeeds, improvement, uncertainty
+from suite.score.errors import corners, factors_of, widened
+from suite.score.ranks import TaskSeeds, Uncertainty, improvement, uncertainty
 from suite.task import Constants
 
 FULL_BUDGET: Final = 40.0  # random trainings; frozen kappas hold for this one alone
 RANDOM: Final = "random"
 FEW_SEEDS: Final = 10
+FULL_COVERAGE: Final = 0.999
 
 
 class ScoreError(ValueError):
@@ -50,7 +53,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Entry:
-    """One strategy on the board. Energies (kWh) are sums over its runs; headline is None where it is not defined."""
+    """One strategy on the board. Energies (kWh) are sums over its runs; headline is None where it is not defined.
+
+    kwh: charged. kwh_total: all that was spent; kwh_interval: between which the truth of it lies, by the errors of the
+    meters alone; kwh_net: without the power at rest, None where that was not measured; hours: the total by the hour
+    since the epoch (UTC). seconds: that the runs took.
+    """
 
     strategy: str
     family: str
@@ -62,6 +70,11 @@ class Entry:
     rank_interval: tuple[int, int]
     kwh: float
     kwh_total: float
+    kwh_interval: tuple[float, float]
+    kwh_net: float | None
+    hours: dict[int, float]
+    runs: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,7 @@ def score(logs: Sequence[RunLog]) -> Board:
     matrices = [runs.matrix(task) for task in runs.tasks]
     cells = [cell for task, matrix in zip(runs.tasks, matrices, strict=True) for cell in runs.cells(task, matrix)]
     counts = weights(runs.tasks)
-    intervals = uncertainty(matrices, counts)
+    intervals = _whatever_the_meters(ranked, uncertainty(matrices, counts), counts)
     beats = improvement(matrices, counts)
     names = runs.strategies
     entries = [
@@ -111,12 +124,24 @@ def score(logs: Sequence[RunLog]) -> Board:
     )
 
 
-class _Runs:
-    """The runs of a board by task, strategy and seed. Tasks and strategies are in the order of their names."""
+def _whatever_the_meters(logs: Sequence[RunLog], found: Uncertainty, counts: Array) -> Uncertainty:
+    """Intervals that hold whatever the errors of the meters are, within their priors."""
+    others = []
+    for factors in corners(logs):
+        runs = _Runs(logs, factors)
+        others.append(uncertainty([runs.matrix(task) for task in runs.tasks], counts))
+    return widened(found, others)
 
-    def __init__(self, logs: Sequence[RunLog]) -> None:
+
+class _Runs:
+    """The runs of a board by task, strategy and seed. Tasks and strategies are in the order of their names.
+
+    factors: errors of the meters by component, that the curves are corrected by.
+    """
+
+    def __init__(self, logs: Sequence[RunLog], factors: Mapping[str, float] = NO_ERRORS) -> None:
         self.logs = {_key(log): log for log in logs}
-        self.curves = {key: curve(log) for key, log in self.logs.items()}
+        self.curves = {key: curve(log, factors) for key, log in self.logs.items()}
         self.tasks = tuple(sorted({task for task, _, _ in self.logs}))
         self.strategies = tuple(sorted({strategy for _, strategy, _ in self.logs}))
         self.multiple = float(logs[0].header.budget.multiple or 0)
@@ -232,7 +257,31 @@ def _entry(
         rank_interval=ranks,
         kwh=sum(_kwh(log.charged_microjoules) for log in own),
         kwh_total=sum(_kwh(log.total_microjoules) for log in own),
+        kwh_interval=_interval(own),
+        kwh_net=_net(own),
+        hours=_hours(own),
+        runs=len(own),
+        seconds=sum(log.elapsed_ns for log in own) / 1e9,
     )
+
+
+def _interval(logs: Sequence[RunLog]) -> tuple[float, float]:
+    spent = total(energy for log in logs for energy in log.energy().values())
+    return _kwh(spent.low), _kwh(spent.high)
+
+
+def _net(logs: Sequence[RunLog]) -> float | None:
+    nets = [log.net_microjoules() for log in logs]
+    return None if None in nets else sum(_kwh(net) for net in nets if net is not None)
+
+
+def _hours(logs: Sequence[RunLog]) -> dict[int, float]:
+    """kWh by the hour since the epoch."""
+    hours: dict[int, float] = defaultdict(float)
+    for log in logs:
+        for hour, microjoules in log.hours.items():
+            hours[hour] += _kwh(microjoules)
+    return dict(sorted(hours.items()))
 
 
 def _notes(runs: _Runs, cells: Sequence[Cell], intervals: Iterable[object]) -> list[str]:
@@ -262,7 +311,7 @@ def _notes(runs: _Runs, cells: Sequence[Cell], intervals: Iterable[object]) -> l
             notes.append(
                 f"{cell.strategy} has no run on {cell.task} with seed {listed}, which counts the worst s seen."
             )
-    return notes + _partial(runs, cells) + _unfinished(runs)
+    return notes + _partial(runs, cells) + _unfinished(runs) + _metering(list(runs.logs.values()))
 
 
 def _partial(runs: _Runs, cells: Sequence[Cell]) -> list[str]:
@@ -297,6 +346,28 @@ def _unfinished(runs: _Runs) -> list[str]:
     return notes
 
 
+def _metering(logs: Sequence[RunLog]) -> list[str]:
+    """What the counters did not see, and what their errors mean for the ranks."""
+    notes = []
+    if any(corners(logs)):
+        errors = " and ".join(f"{part} within a factor of {factor:g}" for part, factor in factors_of(logs).items())
+        notes.append(f"Energy is known of {errors}: who is separated is so whatever these errors are.")
+    coverages = [log.coverage() for log in logs]
+    for component in dict.fromkeys(part for coverage in coverages for part in coverage):
+        covered = [coverage[component] for coverage in coverages if component in coverage]
+        if min(covered) < FULL_COVERAGE:
+            notes.append(
+                f"The {component} was read for {min(covered):.1%} of the time only in one run, and for "
+                f"{mean(covered):.1%} on average: what is missing is in the intervals of energy."
+            )
+    asleep = sum(log.suspended_ns > 0 for log in logs)
+    if asleep:
+        notes.append(f"The machine was suspended during {asleep} of {len(logs)} runs.")
+    if any("gpu" in log.header.unmetered and log.header.device.startswith("cuda") for log in logs):
+        notes.append("Trainings ran on a GPU, and its energy is not in these figures: nothing metered it.")
+    return notes
+
+
 def _check(logs: Sequence[RunLog]) -> None:
     """Raise ``ScoreError`` unless ``logs`` are runs of one board."""
     if not logs:
@@ -311,6 +382,7 @@ def _check(logs: Sequence[RunLog]) -> None:
             raise ScoreError(f"{log.path}: this run had no energy budget, so it cannot be ranked")
     _check_equal(logs, "budget", lambda log: log.header.budget.multiple)
     _check_equal(logs, "tier of energy", lambda log: log.header.tier)
+    _check_equal(logs, "choice of meters", lambda log: sorted(str(meter.get("meter")) for meter in log.header.meters))
     _check_equal(logs, "device", lambda log: log.header.device)
     _check_equal(logs, "variant of the tasks", lambda log: log.header.variant)
     _check_equal(logs, "number of workers", lambda log: log.header.workers)
@@ -344,5 +416,5 @@ def _key(log: RunLog) -> tuple[str, str, int]:
     return log.header.task.name, str(log.header.strategy["name"]), log.header.seed
 
 
-def _kwh(microjoules: int) -> float:
+def _kwh(microjoules: float) -> float:
     return microjoules / 1e6 / JOULES_PER_KWH

@@ -102,6 +102,11 @@ def _entry(strategies: tuple[str, ...], rank: int, tasks: tuple[str, ...], seeds
         rank_interval=(max(1, rank), min(several, rank + 2)),
         kwh=kwh,
         kwh_total=1.19 * kwh,
+        kwh_interval=(1.19 * kwh / 3, 1.19 * kwh * 3),
+        kwh_net=kwh,
+        hours={490_000: 0.19 * kwh, 490_001: kwh},
+        runs=len(tasks) * seeds,
+        seconds=900.0 * len(tasks) * seeds,
     )
 
 

@@ -88,7 +88,7 @@ def test_pictures_have_a_text_for_those_who_do_not_see_them(page: Parser) -> Non
     [
         "estimated",
         "within a factor of 3",
-        "Nowhere (XYZ), 2020: 0.1 kg CO2e/kWh, from made up; PUE 1.5",
+        "Nowhere (XYZ), 2020: 0.1 kg CO2e/kWh, average, from made up; PUE 1.5",
         "ratio of 0.750",
         "CPU seconds x 10 W/core, declared",
         "Example 3000",
