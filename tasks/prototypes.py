@@ -1,7 +1,7 @@
 """Prototypical networks (Snell, Swersky & Zemel 2017, NeurIPS, arXiv:1703.05175), for every few-shot task on images.
 
-An episode has some classes (ways), and of each a few images that are labelled (shots) and some that are not (queries). A
-query belongs to the class whose prototype, the mean of its embedded shots, is the most similar.
+An episode has some classes (ways), and of each a few images that are labelled (shots) and some that are not (queries).
+A query is put into the class whose prototype, the mean of its embedded shots, is the most similar.
 """
 
 import torch
@@ -9,12 +9,12 @@ from torch.nn import functional
 
 
 def members(labels: torch.Tensor) -> torch.Tensor:
-    """(classes, images): the places of the images of each class in ``labels`` (n,).
+    """(classes, images): the places of the images of each class in ``labels`` (n,), whole numbers from 0.
 
     Raises ``ValueError`` unless all classes have equally many.
     """
-    _, counts = labels.unique(return_counts=True)
-    if len(counts.unique()) != 1:
+    counts = labels.bincount()
+    if counts.min() != counts.max():
         raise ValueError(f"all classes must have equally many images, got {counts.min()} to {counts.max()}")
     return labels.argsort(stable=True).reshape(len(counts), -1)
 
@@ -57,7 +57,8 @@ def episode_logits(embedded: torch.Tensor, shots: int, metric: str, temperature:
             similarity = functional.normalize(queries, dim=2) @ functional.normalize(prototypes, dim=2).mT
         case _:
             raise KeyError(f"a metric is 'euclidean' or 'cosine', got {metric!r}")
-    return (similarity / temperature).unflatten(1, (embedded.shape[1], -1))
+    episodes, ways = embedded.shape[:2]
+    return (similarity / temperature).reshape(episodes, ways, -1, ways)
 
 
 def episode_loss(logits: torch.Tensor) -> torch.Tensor:
