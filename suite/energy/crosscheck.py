@@ -56,6 +56,9 @@ class CrossCheck:
         return {
             "codecarbon": data.codecarbon_version,
             "mode": data.tracking_mode,
+            "cpu_model": data.cpu_model,
+            "cpu_watts": data.cpu_power,
+            "ram_watts": data.ram_power,
             "cpu_kwh": data.cpu_energy,
             "ram_kwh": data.ram_energy,
             "gpu_kwh": data.gpu_energy,

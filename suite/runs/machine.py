@@ -15,6 +15,7 @@ def machine_facts() -> dict[str, Any]:
         "cpu": cpu_model(),
         "cores": os.cpu_count() or 1,
         "memory_gib": memory_gib(),
+        "virtual": is_virtual(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: found for name in _PACKAGES if (found := package_version(name))},
@@ -36,6 +37,15 @@ def cpu_model() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def is_virtual() -> bool | None:
+    """Whether a hypervisor runs below this system; None where /proc does not say."""
+    try:
+        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return None
+    return "hypervisor" in flags.split()
 
 
 def memory_gib() -> float | None:

@@ -82,6 +82,12 @@ class Runner:
             self._listen()
         gc.freeze()  # what is loaded by now stays: collections need not walk through it again
 
+    def close(self, phase: Phase) -> None:
+        """End the workers, under ``phase``. Each leaves the ledger as it ends, or its time would count twice."""
+        for pid in self._engine.pids():
+            self._book.ledger.assign(pid, Label(phase))
+            self._remove(pid)
+
     def search(self) -> str:
         """Run to the end. Returns why it ended: "budget", "trials" or "exhausted"."""
         while True:

@@ -135,7 +135,7 @@ def _search(
             runner.resume(past.records)
         reason = runner.search()
         with ledger.window(setup):
-            engine.close()
+            runner.close(setup)
             figures = crosscheck.stop(ledger.total_microjoules)
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("end", sync=True, reason=reason, crosscheck=figures, rest_watts=rest_watts)

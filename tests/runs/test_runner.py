@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.energy.processes import own_cpu_ns
 from suite.runs.log import RunLog
 from suite.runs.plan import RunPlan
 from tests.conftest import CLIMBER, SCRIPTED, VALLEY, budget, script, session
@@ -69,6 +70,16 @@ def test_segments_sum_to_the_ledgers_total_exactly(make_run: MakeRun) -> None:
     log = make_run(SCRIPTED, script("Acts"))
     assert log.total_microjoules == log.recorded_total_microjoules
     assert sum(log.microjoules_by_phase().values()) == log.total_microjoules
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_cpu_time_is_counted_twice_and_little_is_missed(make_run: MakeRun, workers: int) -> None:
+    before = own_cpu_ns()
+    log = make_run(SCRIPTED, script("SlowTest"), workers=workers)
+    used = own_cpu_ns() - before  # of the run with all that it started, by the kernel's own account
+    counted = sum(segment.cpu_ns for segment in log.segments)
+    assert counted <= 1.02 * used
+    assert counted >= used - 1.5e9  # Python starts, and imports what the ledger is made of, before there is a ledger
 
 
 def test_setup_is_metered_and_not_charged(make_run: MakeRun) -> None:
