@@ -1,20 +1,21 @@
 """Baselines: the default configuration, random search, Sobol points."""
 
-from typing import Any, ClassVar
+import random
+from collections.abc import Iterator
+from math import prod
+from typing import Any, ClassVar, Final
 
 import numpy as np
-from ConfigSpace import (
-    CategoricalHyperparameter,
-    ConfigurationSpace,
-    Constant,
-    OrdinalHyperparameter,
-    UniformIntegerHyperparameter,
-)
-from ConfigSpace.hyperparameters import Hyperparameter
+from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, Constant, OrdinalHyperparameter
+from ConfigSpace.hyperparameters import Hyperparameter, IntegerHyperparameter
 from scipy.stats import qmc
 
+from suite.search.cube import from_unit_cube
 from suite.search.strategy import EXHAUSTED, Problem, Proposal, Signal, StrategyInfo, Trial
-from suite.space import Configuration, Value, complete
+from suite.space import Configuration, canonical, complete
+
+GRID_LEVELS: Final = 3
+MOST_GRID_POINTS: Final = 20_000  # of those of a grid that a search could never finish
 
 
 class Default:
@@ -88,6 +89,61 @@ class Sobol:
         """Nothing is learned."""
 
 
+class Grid:
+    """Every combination of three levels a number and of all categories, once each and in random order.
+
+    On a space of a dozen hyper-parameters the whole grid is out of reach; a random order makes what is reached a fair
+    sample of it (as in Optuna and scikit-learn). Numbers stand at a sixth, the middle and five sixths of their range.
+    """
+
+    info: ClassVar = StrategyInfo(
+        name="grid",
+        family="baselines",
+        summary="grid search: three levels a number, all categories, in random order",
+        capabilities=frozenset({"conditional", "asynchronous"}),
+        paper="Bergstra & Bengio 2012, Random search for hyper-parameter optimization, JMLR 13 (as the method to beat)",
+    )
+
+    def __init__(self, problem: Problem) -> None:
+        self._fidelity = problem.fidelity.maximum
+        self._points = grid_points(problem.space, problem.seed)
+
+    def ask(self) -> Proposal | Signal:
+        configuration = next(self._points, None)
+        return EXHAUSTED if configuration is None else Proposal(configuration, self._fidelity)
+
+    def tell(self, trial: Trial) -> None:
+        """Nothing is learned."""
+
+
+def grid_points(space: ConfigurationSpace, seed: int) -> Iterator[Configuration]:
+    """The configurations of the grid over ``space`` in random order, each once."""
+    levels = [_levels(space[name]) for name in space]
+    size = prod(levels)
+    seen: set[str] = set()
+    for number in random.Random(seed).sample(range(size), min(size, MOST_GRID_POINTS)):
+        places = np.unravel_index(number, levels)
+        point = np.array([(place + 0.5) / count for place, count in zip(places, levels, strict=True)])
+        configuration = from_unit_cube(space, point)
+        if canonical(configuration) not in seen:  # points may differ in inactive hyper-parameters alone
+            seen.add(canonical(configuration))
+            yield configuration
+
+
+def _levels(hyperparameter: Hyperparameter[Any, Any]) -> int:
+    match hyperparameter:
+        case Constant():
+            return 1
+        case CategoricalHyperparameter():
+            return len(hyperparameter.choices)
+        case OrdinalHyperparameter():
+            return len(hyperparameter.sequence)
+        case IntegerHyperparameter():
+            return min(GRID_LEVELS, int(hyperparameter.upper - hyperparameter.lower) + 1)
+        case _:
+            return GRID_LEVELS
+
+
 def seeded(space: ConfigurationSpace, seed: int) -> ConfigurationSpace:
     """A copy of ``space`` with a random generator of its own."""
     copy = ConfigurationSpace.from_serialized_dict(space.to_serialized_dict())
@@ -97,27 +153,3 @@ def seeded(space: ConfigurationSpace, seed: int) -> ConfigurationSpace:
 
 def sample(space: ConfigurationSpace) -> Configuration:
     return complete(space, dict(space.sample_configuration()))
-
-
-def from_unit_cube(space: ConfigurationSpace, point: np.ndarray) -> Configuration:
-    """The configuration at ``point`` (one coordinate in [0, 1) a hyper-parameter, in the space's order)."""
-    values = {name: _at(space[name], float(u)) for name, u in zip(space, point, strict=True)}
-    return complete(space, values)
-
-
-def _at(hyperparameter: Hyperparameter[Any, Any], u: float) -> Value:
-    value: Value
-    match hyperparameter:
-        case Constant():
-            value = hyperparameter.value
-        case CategoricalHyperparameter():
-            value = hyperparameter.choices[int(u * len(hyperparameter.choices))]
-        case OrdinalHyperparameter():
-            value = hyperparameter.sequence[int(u * len(hyperparameter.sequence))]
-        case UniformIntegerHyperparameter():  # half a step beyond the ends, so that the ends get their full share
-            low, high = hyperparameter.lower - 0.5, hyperparameter.upper + 0.5
-            nearest = round(low * (high / low) ** u if hyperparameter.log else low + (high - low) * u)
-            value = min(max(nearest, hyperparameter.lower), hyperparameter.upper)
-        case _:
-            value = hyperparameter.to_value(u)
-    return value

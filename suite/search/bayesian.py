@@ -1,8 +1,11 @@
 """Model-based strategies. Optuna's samplers through its ask/tell interface, without adding to them."""
 
 import warnings
-from typing import Any, ClassVar
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
+import numpy as np
 import optuna
 from ConfigSpace import (
     CategoricalHyperparameter,
@@ -22,8 +25,12 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
 
-from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial
-from suite.space import Value, is_active
+from suite.search.bandits import Brackets, hyperband_depths
+from suite.search.baselines import sample, seeded
+from suite.search.strategy import Problem, Proposal, Signal, StrategyInfo, Trial
+from suite.space import Configuration, Value, complete, is_active
+
+RANDOM_SHARE: Final = 1 / 3  # of BOHB's draws
 
 
 class OptunaStrategy:
@@ -32,11 +39,14 @@ class OptunaStrategy:
     Trial 0 enters as a finished trial. A failed trial is told as failed: Optuna's samplers leave it out of their model.
     """
 
+    info: ClassVar[StrategyInfo]
+
     def __init__(self, problem: Problem, sampler: BaseSampler) -> None:
         self._problem = problem
         self._distributions = {name: distribution(problem.space[name]) for name in problem.space}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(sampler=sampler, direction=problem.goal)
+        directions = [problem.goal, "minimize"] if "objectives" in self.info.capabilities else [problem.goal]
+        self._study = optuna.create_study(sampler=sampler, directions=directions)
         self._asked: dict[int, optuna.Trial] = {}
         self._number = 0
 
@@ -49,18 +59,11 @@ class OptunaStrategy:
     def tell(self, trial: Trial) -> None:
         asked = self._asked.pop(trial.number, None)
         if asked is None:  # trial 0, which this study did not ask for
-            self._study.add_trial(self._finished(trial))
+            self._study.add_trial(finished(trial, self._distributions))
         elif trial.status == "ok":
-            self._study.tell(asked, trial.objectives[0])
+            self._study.tell(asked, list(trial.objectives))
         else:
             self._study.tell(asked, state=TrialState.FAIL)
-
-    def _finished(self, trial: Trial) -> optuna.trial.FrozenTrial:
-        return optuna.trial.create_trial(
-            params=dict(trial.proposal.configuration),
-            distributions={name: self._distributions[name] for name in trial.proposal.configuration},
-            value=trial.objectives[0],
-        )
 
 
 class Tpe(OptunaStrategy):
@@ -77,12 +80,78 @@ class Tpe(OptunaStrategy):
     )
 
     def __init__(self, problem: Problem) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = TPESampler(
-                seed=problem.seed % 2**32, multivariate=True, group=True, constant_liar=problem.workers > 1
-            )
-        super().__init__(problem, sampler)
+        super().__init__(problem, tpe_sampler(problem))
+
+
+class Bohb:
+    """Hyperband whose new configurations come from a TPE of the highest fidelity that has enough results.
+
+    Enough is one more than there are hyper-parameters; a third of the draws stay random (Falkner et al. 2018,
+    section 3.2). The model is Optuna's TPE in place of the paper's own kernel densities.
+    """
+
+    info: ClassVar = StrategyInfo(
+        name="bohb",
+        family="multi-fidelity",
+        summary="BOHB: Hyperband with configurations drawn from a TPE (Optuna's)",
+        capabilities=frozenset({"conditional", "fidelity", "asynchronous"}),
+        library="optuna",
+        paper="Falkner, Klein & Hutter 2018, BOHB, ICML, arXiv:1807.01774",
+    )
+
+    def __init__(self, problem: Problem) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._problem = problem
+        self._space = seeded(problem.space, problem.seed)
+        self._random = np.random.default_rng(problem.seed)
+        self._distributions = {name: distribution(problem.space[name]) for name in problem.space}
+        self._studies: dict[int, optuna.Study] = {}
+        self._results: Counter[int] = Counter()
+        self._brackets = Brackets(problem, hyperband_depths(problem.fidelity), self._draw)
+
+    def ask(self) -> Proposal | Signal:
+        return self._brackets.ask()
+
+    def tell(self, trial: Trial) -> None:
+        self._brackets.tell(trial)
+        if trial.status == "ok":
+            fidelity = trial.proposal.fidelity
+            self._study(fidelity).add_trial(finished(trial, self._distributions))
+            self._results[fidelity] += 1
+
+    def _draw(self) -> Configuration:
+        enough = [fidelity for fidelity, count in self._results.items() if count > len(self._space)]
+        if not enough or self._random.random() < RANDOM_SHARE:
+            return sample(self._space)
+        study = self._studies[max(enough)]
+        asked = study.ask()
+        configuration = suggest(asked, self._space, self._distributions)
+        study.tell(asked, state=TrialState.FAIL)  # its result will come by ``tell``, at whatever fidelity
+        return complete(self._space, configuration)
+
+    def _study(self, fidelity: int) -> optuna.Study:
+        if fidelity not in self._studies:
+            sampler = tpe_sampler(self._problem, n_startup_trials=0)
+            self._studies[fidelity] = optuna.create_study(sampler=sampler, direction=self._problem.goal)
+        return self._studies[fidelity]
+
+
+def tpe_sampler(problem: Problem, **options: Any) -> TPESampler:
+    """Optuna's TPE, multivariate and grouped by condition."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(
+            seed=problem.seed % 2**32, multivariate=True, group=True, constant_liar=problem.workers > 1, **options
+        )
+
+
+def finished(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
+    """``trial`` as one that Optuna did not ask for."""
+    return optuna.trial.create_trial(
+        params=dict(trial.proposal.configuration),
+        distributions={name: distributions[name] for name in trial.proposal.configuration},
+        values=list(trial.objectives),
+    )
 
 
 def distribution(hyperparameter: Hyperparameter[Any, Any]) -> BaseDistribution:

@@ -4,7 +4,7 @@ import math
 
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer, OrdinalHyperparameter
 
-from suite.search.strategy import Problem, Proposal, Trial
+from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial
 from suite.space import Configuration, training_seed
 from suite.task import Fidelity
 
@@ -59,6 +59,7 @@ def problem(space: str, fidelity: Fidelity = Fidelity("steps", 1, 27), seed: int
         seed=seed,
         budget_joules=1000.0,
         workers=workers,
+        mutable=frozenset({"learning_rate", "momentum", "damping"}) & set(made),
     )
 
 
@@ -69,8 +70,10 @@ def loss(configuration: Configuration, fidelity: int) -> float:
     return sum(math.log1p(abs(number)) for number in numbers) + rough + 1 / fidelity
 
 
-def trial_of(number: int, proposal: Proposal, failing: float = 0.0) -> Trial:
+def trial_of(number: int, proposal: Proposal, info: StrategyInfo, failing: float = 0.0, sign: float = 1.0) -> Trial:
     """What the proposal came to; a share of ``failing`` trials fails, told as the worst value seen."""
-    if training_seed(1, proposal.configuration) % 100 < 100 * failing:
-        return Trial(number, proposal, "failed", (100.0,), joules=1.0)
-    return Trial(number, proposal, "ok", (loss(proposal.configuration, proposal.fidelity),), joules=1.0)
+    failed = training_seed(1, proposal.configuration) % 100 < 100 * failing
+    value = sign * (100.0 if failed else loss(proposal.configuration, proposal.fidelity))
+    joules = proposal.fidelity * (1.0 + training_seed(2, proposal.configuration) % 7)
+    objectives = (value, joules) if "objectives" in info.capabilities else (value,)
+    return Trial(number, proposal, "failed" if failed else "ok", objectives, joules=joules)

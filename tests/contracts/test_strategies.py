@@ -23,7 +23,7 @@ def started(name: str, given: Problem) -> Strategy:
     """The strategy, told of trial 0 as a run does."""
     strategy = load_strategy(name)(given)
     zero = Proposal(given.default, given.fidelity.maximum)
-    strategy.tell(Trial(0, zero, "ok", trial_of(0, zero).objectives, joules=1.0))
+    strategy.tell(trial_of(0, zero, strategy.info, sign=1.0 if given.goal == "minimize" else -1.0))
     return strategy
 
 
@@ -36,7 +36,7 @@ def search(name: str, given: Problem, trials: int, outstanding: int = 1, failing
         if isinstance(answer, Proposal):
             number += 1
             yield answer
-            open_.append(trial_of(number, answer, failing))
+            open_.append(trial_of(number, answer, strategy.info, failing))
         elif answer is EXHAUSTED:
             return
         assert open_ or answer is not WAIT, "WAIT though nothing is outstanding"
@@ -46,6 +46,12 @@ def search(name: str, given: Problem, trials: int, outstanding: int = 1, failing
 
 def record(proposal: Proposal) -> tuple[str, int, int | None]:
     return canonical(proposal.configuration), proposal.fidelity, proposal.parent
+
+
+def changed(parent: Proposal, proposal: Proposal) -> set[str]:
+    """Hyper-parameters in which ``proposal`` differs from its parent."""
+    one, other = parent.configuration, proposal.configuration
+    return {name for name in {*one, *other} if one.get(name) != other.get(name)}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -58,8 +64,10 @@ def test_proposals_are_legal(name: str, space: str) -> None:
         assert given.fidelity.allows(proposal.fidelity)
         if proposal.parent is not None:
             parent = seen[proposal.parent]
-            assert parent.configuration == proposal.configuration
+            if "mutation" not in load_strategy(name).info.capabilities:
+                assert parent.configuration == proposal.configuration
             assert parent.fidelity <= proposal.fidelity
+            assert changed(parent, proposal) <= given.mutable
         seen[number] = proposal
     assert seen
 
@@ -88,17 +96,14 @@ def test_it_copes_with_any_fidelity_range(name: str, fidelity: Fidelity) -> None
 def test_maximising_is_minimising_the_negative(name: str) -> None:
     given = problem("mixed")
     upside_down = Problem(**{**vars(given), "goal": "maximize"})
-    one, other = started(name, given), load_strategy(name)(upside_down)
-    zero = Proposal(given.default, given.fidelity.maximum)
-    other.tell(Trial(0, zero, "ok", (-trial_of(0, zero).objectives[0],), joules=1.0))
+    one, other = started(name, given), started(name, upside_down)
     for number in range(1, 31):
         answer, mirrored = one.ask(), other.ask()
         assert answer == mirrored
         if not isinstance(answer, Proposal):
             break
-        told = trial_of(number, answer)
-        one.tell(told)
-        other.tell(Trial(number, answer, told.status, (-told.objectives[0],), joules=1.0))
+        one.tell(trial_of(number, answer, one.info))
+        other.tell(trial_of(number, answer, other.info, sign=-1.0))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

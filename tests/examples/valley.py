@@ -22,6 +22,7 @@ class Valley:
         fidelity=Fidelity("steps", minimum=1, maximum=20),
         validation=Metric("loss", "minimize", worst=100.0),
         test=Metric("loss", "minimize", worst=100.0),
+        mutable=frozenset({"step_size"}),
     )
 
     def load(self, variant: int = 0) -> None:

@@ -153,3 +153,23 @@ def test_codecarbon_stands_beside_the_ledger(make_run: MakeRun) -> None:
     assert log.crosscheck["ledger_kwh"] > 0
     assert log.crosscheck["cpu_kwh"] >= 0
     assert log.crosscheck["codecarbon"]
+
+
+def test_a_mutation_goes_on_from_anothers_checkpoint(make_run: MakeRun) -> None:
+    log = make_run(VALLEY, "pbt", budget=budget(trials=60))
+    configurations = {trial.number: dict(trial.proposal.configuration) for trial in log.trials}
+    mutations = [
+        trial
+        for trial in log.trials
+        if trial.proposal.parent and configurations[trial.proposal.parent] != configurations[trial.number]
+    ]
+    assert mutations
+    assert all(trial.status == "ok" for trial in log.trials)
+    for trial in mutations:
+        assert trial.proposal.parent is not None
+        assert configurations[trial.proposal.parent]["start"] == configurations[trial.number]["start"]
+
+
+def test_energy_is_an_objective_for_those_who_declare_it(make_run: MakeRun) -> None:
+    log = make_run(VALLEY, "nsga2", budget=budget(trials=25))
+    assert len(log.trials) == 25
