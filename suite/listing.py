@@ -68,15 +68,22 @@ def show(kind: str, records: Sequence[Record]) -> None:
 
 def show_one(kind: str, record: Record) -> None:
     console = Console()
-    facts = Table(show_header=False, box=None)
-    nested = {name: record[name] for name in ("space", "data", "constants") if record.get(name)}
-    for name, value in record.items():
-        if name not in ("space", "data", "constants"):
-            facts.add_row(f"[bold]{name}[/]", _text(value))
-    console.print(facts)
-    for name, value in nested.items():
-        rows = [{"constant": key, "value": part} for key, part in value.items()] if name == "constants" else value
-        _print_table(console, name, rows)
+    _print_facts(console, {name: value for name, value in record.items() if name not in ("space", "data", "constants")})
+    _print_table(console, "space", record.get("space") or [])
+    for number, data in enumerate(record.get("data") or [], 1):
+        _print_facts(console, data, "data" if number == 1 else "")
+    _print_facts(console, record.get("constants") or {}, "constants")
+
+
+def _print_facts(console: Console, facts: Record, title: str = "") -> None:
+    """One line a fact."""
+    if not facts:
+        return
+    table = Table(title=f"[bold]{title}[/]" if title else None, title_justify="left", show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(f"[bold]{name}[/]", _text(value))
+    console.print(table)
+    console.print()
 
 
 def _print_table(console: Console, title: str, rows: Sequence[Record]) -> None:
