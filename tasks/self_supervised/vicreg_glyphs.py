@@ -29,7 +29,8 @@ from tasks.training import Data, require_finite, restored, tensors
 
 EPOCHS = 20  # the maximum fidelity; the minimum is one epoch
 PROJECTIONS = 128  # outputs of a projector
-VARIANCE_WEIGHT, SMALLEST_VARIANCE = 25.0, 1e-4
+VARIANCE_WEIGHT = 25.0
+EPSILON = 1e-4  # added to variances, for the slope of the root
 
 
 def build_model(configuration: Configuration) -> JointEmbedding:
@@ -46,20 +47,23 @@ def view(x: torch.Tensor, configuration: Configuration, generator: torch.Generat
 
 
 def vicreg_loss(one: torch.Tensor, other: torch.Tensor, configuration: Configuration) -> torch.Tensor:
-    """Equation 6 of Bardes et al. 2022 for n pairs of projections (n, outputs), scaled as in the authors' code:
-    the squared distance is averaged over the outputs, the variance term over the two views."""
-    regularisers = [variance_and_covariance(z) for z in (one, other)]
-    variance = (regularisers[0][0] + regularisers[1][0]) / 2
-    covariance = regularisers[0][1] + regularisers[1][1]
-    distance = float(configuration["invariance_weight"]) * functional.mse_loss(one, other)
-    return distance + VARIANCE_WEIGHT * variance + float(configuration["covariance_weight"]) * covariance
+    """Of n pairs of projections (n, outputs): equation 6 of Bardes et al. 2022, scaled as in their code.
+
+    There, the squared distance is averaged over the outputs, and the variance term over the two views.
+    """
+    (variance, covariance), (other_variance, other_covariance) = (variance_and_covariance(z) for z in (one, other))
+    return (
+        float(configuration["invariance_weight"]) * functional.mse_loss(one, other)
+        + VARIANCE_WEIGHT * (variance + other_variance) / 2
+        + float(configuration["covariance_weight"]) * (covariance + other_covariance)
+    )
 
 
 def variance_and_covariance(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Of projections (n, outputs): how far deviations fall short of one, and squared covariances (equations 1 to 4)."""
     covariances = z.T.cov()
     variances = covariances.diagonal()
-    shortfall = functional.relu(1 - (variances + SMALLEST_VARIANCE).sqrt()).mean()
+    shortfall = functional.relu(1 - (variances + EPSILON).sqrt()).mean()
     return shortfall, (covariances.square().sum() - variances.square().sum()) / z.shape[1]
 
 
