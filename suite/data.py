@@ -86,7 +86,7 @@ def cache() -> Path:
     """The folder of all fetched data sets; it need not exist."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
-        return Path(named)
+        return Path(named).expanduser()
     import pooch
 
     return Path(pooch.os_cache("carbon-suite"))
@@ -99,7 +99,9 @@ def fetch(file: RemoteFile) -> Path:
     the download fails.
     """
     path = cache() / file.data_set / file.name
-    if not path.exists():
+    with _readable(path):
+        here = path.exists()
+    if not here:
         _download(file, path)
     _check(file, path)
     return path
