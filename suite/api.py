@@ -35,8 +35,9 @@ def run(
 ) -> list[RunLog]:
     """Search each task with each strategy and seed; return the logs. Names may be globs.
 
-    Of tasks a glob matches those that are embedded; what downloads data or needs an extra is named in full. What ``out`` already holds is gone on with. Raises ``CatalogError``, ``BoardError``, ``LogError`` and, once all
-    others have ended, ``RunsFailed``.
+    Of tasks a glob matches those that are embedded; what downloads data or needs an extra is named in full. What
+    ``out`` already holds is gone on with. Raises ``CatalogError``, ``BoardError``, ``LogError`` and, once all others
+    have ended, ``RunsFailed``.
     """
     tasks = catalog.select(catalog.TASKS, _several(task))
     strategies = catalog.select(catalog.STRATEGIES, _several(strategy))
