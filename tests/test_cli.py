@@ -72,7 +72,9 @@ def refused(made: Made, *parts: str) -> None:
         assert part in made.stderr
 
 
-@pytest.mark.parametrize("command", ["", "list", "describe", "run", "rank", "report", "demo", "constants"])
+@pytest.mark.parametrize(
+    "command", ["", "list", "describe", "doctor", "estimate", "run", "rank", "report", "demo", "constants"]
+)
 def test_help_has_an_example(command: str) -> None:
     made = carbon_suite(*([command] if command else []), "--help")
     assert made.returncode == 0
@@ -116,6 +118,66 @@ def test_rank_from_python_is_a_data_frame(board: Path) -> None:
     assert set(table["strategy"]) == {"random", "hyperband", "climber"}
 
 
+def test_rank_on_several_grids_says_whether_the_order_survives(board: Path) -> None:
+    arguments = ["rank", str(board), "--grid", "FRA", "--grid", "US-CA", "--grid", "300"]
+    made = carbon_suite(*arguments)
+    assert made.returncode == 0, made.stderr
+    assert "The order survives" in made.stdout
+    record = json.loads(carbon_suite(*arguments, "--sci", "--format", "json").stdout)
+    assert [each["grid"]["zone"] for each in record["grids"]] == ["FRA", "US-CA", "fixed"]
+    assert record["embodied"] == "excluded"
+    assert record["grid"]["zone"] == "FRA"
+
+
+def test_rank_on_a_trace_that_does_not_cover_the_runs_is_refused(board: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "old.csv"
+    trace.write_text("start,average_g_per_kwh\n1999-01-01T00:00:00Z,50\n1999-01-01T01:00:00Z,50\n")
+    refused(carbon_suite("rank", str(board), "--grid", str(trace)), "give a trace of that time")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--embodied-kg", "1000"], "--embodied-kg and --lifetime-years go together"),
+        (["--equivalent", "km by car,0.17"], "who says so"),
+        (["--grid", "0.056"], "in grams CO2e per kWh"),
+        (["--sci", "--format", "csv"], "not csv"),
+    ],
+)
+def test_bad_requests_beside_the_ranking_are_refused(board: Path, arguments: list[str], message: str) -> None:
+    refused(carbon_suite("rank", str(board), *arguments), message)
+
+
+def test_the_doctor_tells_what_is_metered_and_passes() -> None:
+    made = carbon_suite("doctor", "--meter", "cpu-time", "--no-crosscheck", "--json")
+    found = json.loads(made.stdout)
+    assert made.returncode == 0, found["checks"]
+    assert found["ok"] is True
+    assert (found["metered"][0]["meter"], found["metered"][0]["tier"]) == ("cpu-time", "estimated")
+    assert set(found["unmetered"]) == {"ram", "gpu"}
+    assert found["cut_microseconds"] > 0
+    assert {"rapl", "nvml", "ram-watts"} <= {source["name"] for source in found["sources"]}
+
+
+def test_an_estimate_is_made_before_a_run() -> None:
+    arguments = [
+        "estimate",
+        "--task",
+        "few_shot/sinusoid",
+        "--strategy",
+        "random",
+        "--strategy",
+        "tpe",
+        "--seeds",
+        "0-4",
+    ]
+    record = json.loads(carbon_suite(*arguments, "--json").stdout)
+    assert record["total"]["runs"] == 10
+    assert record["total"]["kwh"]["low"] < record["total"]["kwh"]["middle"] < record["total"]["kwh"]["high"]
+    assert "kg CO2e [" in carbon_suite(*arguments, "--grid", "FRA").stdout
+    refused(carbon_suite(*arguments[:3], "--strategy", "magic"), "no strategy is called 'magic'")
+
+
 def test_report_writes_a_page_and_pictures(board: Path, tmp_path: Path) -> None:
     made = carbon_suite("report", str(board), "--out", str(tmp_path / "report"))
     assert made.returncode == 0, made.stderr
@@ -145,8 +207,8 @@ def test_other_settings_are_refused(board: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--task", "vision/*"], "no task is called 'vision/*'; there are: few_shot/sinusoid"),
-        (["--strategy", "magic"], "no strategy is called 'magic'; there are: default"),
+        (["--task", "vision/*"], "no task is called 'vision/*'; there are: "),
+        (["--strategy", "magic"], "no strategy is called 'magic'; there are: "),
         (["--seeds", "4-0"], "seeds are numbers and ranges such as 0-4"),
         (["--seeds", "all"], "seeds are numbers and ranges such as 0-4"),
         (["--budget", "0"], "budget must be greater than 0, got 0"),

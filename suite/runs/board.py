@@ -66,13 +66,15 @@ class Settings:
             if watts is not None and not 0 <= watts < math.inf:
                 raise BoardError(f"{name} must be at least 0 and finite, got {watts}")
 
-    def select_meters(self, names: Sequence[str] = (), reasons: Mapping[str, str] | None = None) -> Selection:
+    def select_meters(
+        self, names: Sequence[str] = (), reasons: Mapping[str, str] | None = None, means: Means | None = None
+    ) -> Selection:
         """The meters that these settings ask for, or those called ``names``, which ``reasons`` tell of.
 
         Raises ``CatalogError`` and ``BoardError``.
         """
         try:
-            return open_meters(names or self.meters, self.means(), self.device, reasons)
+            return open_meters(names or self.meters, means or self.means(), self.device, reasons)
         except Unavailable as error:
             raise BoardError(str(error)) from error
 

@@ -1,0 +1,37 @@
+"""``carbon-suite list`` and ``describe``: what there is."""
+
+import click
+
+from suite.commands.options import JSON, examples, print_json
+
+
+@click.command(
+    "list", epilog=examples("carbon-suite list", "carbon-suite list strategies", "carbon-suite list tasks --json")
+)
+@click.argument("kind", type=click.Choice(["tasks", "strategies", "meters"]), required=False)
+@JSON
+def list_(kind: str | None, as_json: bool) -> None:
+    """What the catalogue holds: tasks, strategies, meters."""
+    from suite import listing
+
+    kinds = [kind] if kind else ["tasks", "strategies", "meters"]
+    records = {name: listing.KINDS[name]() for name in kinds}
+    if as_json:
+        print_json(records[kind] if kind else records)
+    else:
+        for name in kinds:
+            listing.show(name, records[name])
+
+
+@click.command(epilog=examples("carbon-suite describe supervised/mnist1d", "carbon-suite describe tpe --json"))
+@click.argument("name")
+@JSON
+def describe(name: str, as_json: bool) -> None:
+    """All about one task (its space, fidelity, metrics, constants), strategy or meter."""
+    from suite import listing
+
+    kind, record = listing.describe(name)
+    if as_json:
+        print_json(record)
+    else:
+        listing.show_one(kind, record)

@@ -1,0 +1,133 @@
+"""``carbon-suite run`` and ``demo``: searches, metered."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from suite.commands.options import JSON, examples, print_json, progress, running, seeds_of, settings
+from suite.commands.rank import scored
+
+
+@click.command(
+    epilog=examples(
+        "carbon-suite run --task 'few_shot/*' --strategy random --strategy tpe --seeds 0-4 --out board",
+        "carbon-suite run --task supervised/mnist1d --strategy ./mine.py:Mine --seeds 0,1 --budget 5 --out try",
+    )
+)
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    required=True,
+    metavar="GLOB",
+    help="Tasks by name, or FILE.py:OBJECT; may be repeated. A pattern (*, few_shot/*) stands for embedded tasks only; "
+    "a task that downloads its data or needs an extra is named in full.",
+)
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    required=True,
+    metavar="GLOB",
+    help="Strategies by name, or FILE.py:CLASS.",
+)
+@click.option("--seeds", default="0-9", show_default=True, metavar="LIST", help="Seeds of the runs: 0-4, or 0,2,5.")
+@click.option(
+    "--budget", default=40.0, show_default=True, help="Carbon budget of a run, in random trainings of its task."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The board's directory; gone on with if it exists.",
+)
+@running
+@JSON
+def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, as_json: bool, **options: Any) -> None:
+    """Search tasks with strategies, metered. Run again, it goes on where it was stopped."""
+    from suite import catalog
+    from suite.runs.board import Board
+    from suite.runs.log import LOG_NAME
+
+    given, numbers = settings(**options), seeds_of(seeds)
+    chosen_tasks = catalog.select(catalog.TASKS, tasks)
+    chosen_strategies = catalog.select(catalog.STRATEGIES, strategies)
+    summary = _make(Board(out, given), chosen_tasks, chosen_strategies, numbers)
+    if as_json:
+        print_json({**summary, "logs": sorted(str(path) for path in (out / "runs").rglob(LOG_NAME))})
+    else:
+        _say(summary, out)
+    _exit(summary)
+
+
+@click.command(epilog=examples("carbon-suite demo", "carbon-suite demo --out first-board"))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, metavar="DIR")
+def demo(out: Path) -> None:
+    """A small board, trained for real in about two minutes: three tasks, three strategies, two seeds."""
+    from suite import demonstration
+
+    summary = _make(demonstration.board(out), demonstration.TASKS, demonstration.STRATEGIES, demonstration.SEEDS)
+    from suite.report.site import write_report
+    from suite.report.tables import write
+
+    board, logs, place, factor = scored([out], None, None)
+    click.echo(write(board, place, factor, "table"))
+    write_report(board, place, factor, out / "report", logs)
+    _say(summary, out)
+    click.echo(f"Page, plots and tables: {out / 'report' / 'report.html'}")
+    _exit(summary)
+
+
+def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+    """Calibrate and run. What was made and what it took."""
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
+    from suite.energy.ledger import JOULES_PER_KWH
+
+    for sentence in board.sources.sentences():
+        click.echo(sentence, err=True)
+    with progress("calibration", len(tasks) * board.settings.default_trainings) as shown:
+        results, microjoules = board.calibrate(tasks, shown), shown.microjoules
+    if all(result.ok for result in results):
+        with progress("board", len(tasks) * len(strategies) * len(seeds)) as shown:
+            results = board.run(tasks, strategies, seeds, shown)
+            microjoules += shown.microjoules
+    kwh = microjoules / 1e6 / JOULES_PER_KWH
+    failed = [
+        {"run": result.job.name, "status": result.status, "message": result.message}
+        for result in results
+        if not result.ok
+    ]
+    return {
+        "runs": len(results),
+        "failed": failed,
+        "kwh": kwh,
+        "kg_co2e": kg_co2e(kwh, REFERENCE, REFERENCE_PUE),
+        "tier": board.sources.tier,
+        "factor": board.sources.factor,
+    }
+
+
+def _say(summary: dict[str, Any], out: Path) -> None:
+    failed: dict[str, list[str]] = {}  # runs by what they said: it is often the same
+    for failure in summary["failed"]:
+        failed.setdefault(failure["message"], []).append(failure["run"])
+    for message, runs in failed.items():
+        click.echo(f"failed: {', '.join(runs)}: {message}", err=True)
+    click.echo(
+        f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} runs ended. "
+        f"This command spent {summary['kwh']:.3g} kWh, {summary['kg_co2e']:.3g} kg CO2e "
+        f"({summary['tier']}: right within a factor of {summary['factor']:g})."
+    )
+    if not summary["failed"]:
+        click.echo(f"Rank them with: carbon-suite rank {out}")
+
+
+def _exit(summary: dict[str, Any]) -> None:
+    """End with 2 where a log, a name or a task's data could not be used, with 1 where a strategy or a task broke."""
+    statuses = {failure["status"] for failure in summary["failed"]}
+    if statuses:
+        sys.exit(2 if 2 in statuses else 1)
