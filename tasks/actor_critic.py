@@ -144,16 +144,17 @@ class Actors:
     """Environments in the midst of their episodes, and the returns of the episodes that are over.
 
     curve: mean return of the episodes that ended in each fidelity step; where none did, that of the step before, and
-    ``worst`` before the first.
+    ``worst`` before the first. Rewards are multiplied by ``reward_scale`` for learning, but not in the curve.
     """
 
-    def __init__(self, environments: Environments, seed: int, worst: float) -> None:
+    def __init__(self, environments: Environments, seed: int, worst: float, reward_scale: float = 1.0) -> None:
         number = int(torch.randint(2**31, (), generator=stream(seed, "environments")))
         self._environments = environments
         self._observations, _ = environments.reset(seed=number)
         self._returns = np.zeros(environments.num_envs)
         self._finished: list[float] = []
         self._worst = worst
+        self._reward_scale = reward_scale
         self.curve: list[float] = []
 
     def collect(self, model: ActorCritic, length: int, generator: torch.Generator, device: str) -> Rollout:
@@ -177,7 +178,7 @@ class Actors:
         return Rollout(
             observations=stacked(observations),
             actions=torch.stack(actions),
-            rewards=stacked(rewards).float(),
+            rewards=stacked(rewards).float() * self._reward_scale,
             terminated=stacked(terminated),
             ended=stacked(ended),
             valid=stacked(valid),
@@ -276,9 +277,9 @@ def proximal_loss(
 
 
 def physics_of(standard: Mapping[str, float], variant: int) -> np.ndarray:
-    """``standard`` as an array; for a variant other than 0, every value times a factor between 2/3 and 3/2."""
+    """``standard`` as an array; for a variant other than 0, every value times a factor between 4/5 and 5/4."""
     values = np.array(list(standard.values()))
     if variant == 0:
         return values
     exponents = np.random.Generator(np.random.PCG64(variant)).uniform(-1.0, 1.0, len(values))
-    return values * 1.5**exponents
+    return values * 1.25**exponents
