@@ -88,7 +88,7 @@ class Constants:
     seeds.
     default_joules, default_cpu_seconds: one full training of the default on the machine named in ``measured_on``.
     longest_over_default: energy of the dearest of ``configurations`` Sobol trainings over that of the default.
-    median_test: of the same trainings. failed_configurations: how many of them came to no value.
+    median_test: of the same trainings. failed_configurations: how many of them came to no value. None: not measured.
     """
 
     a0: float
@@ -99,14 +99,14 @@ class Constants:
     sigma_seed: float
     default_joules: float
     default_cpu_seconds: float
-    longest_over_default: float
-    median_test: float
-    failed_configurations: int
     seeds: int
     configurations: int
     provisional: bool
     tier: str
     measured_on: Mapping[str, str] = field(default_factory=dict)
+    longest_over_default: float | None = None
+    median_test: float | None = None
+    failed_configurations: int | None = None
 
     @property
     def headroom_sigmas(self) -> float:

@@ -179,7 +179,5 @@ def _spec() -> TaskSpec:
         validation=Metric("accuracy", "maximize", 0.0),
         test=Metric("test_accuracy", "maximize", 0.0),
         data=(DataRef("mnist1d", "0.0.2", "ab" * 32, "Apache-2.0", "https://github.com/greydanus/mnist1d", "all"),),
-        constants=Constants(
-            0.6, 0.7, 0.61, 1.1, 0.5, 0.01, 36.0, 3.6, 3.0, 0.65, 1, 20, 64, True, "estimated", {"cpu": "Example"}
-        ),
+        constants=Constants(0.6, 0.7, 0.61, 1.1, 0.5, 0.01, 36.0, 3.6, 20, 64, True, "estimated", {"cpu": "Example"}),
     )
