@@ -22,9 +22,10 @@ def test_names_of_the_first_release_are_there() -> None:
 
 
 def test_globs_select_and_keep_their_order() -> None:
-    assert catalog.select(catalog.TASKS, ["few_shot/*", "*"])[0] == "few_shot/sinusoid"
     embedded = [name for name in catalog.task_names() if catalog.task_spec(name).embedded]
+    few_shot = [name for name in embedded if name.startswith("few_shot/")]
     assert catalog.select(catalog.TASKS, ["*", "*"]) == embedded
+    assert catalog.select(catalog.TASKS, ["few_shot/*", "*"])[: len(few_shot)] == few_shot
     assert catalog.select(catalog.STRATEGIES, [CLIMBER, "random"]) == [CLIMBER, "random"]
 
 
