@@ -10,7 +10,6 @@ A meter that has no reading leaves its energy to the next cut at which it has on
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, Self, get_args
 
@@ -103,6 +102,21 @@ class _Lane:
     cpu_ns: int = 0
 
 
+class _Window:
+    """``with ledger.window(...)``: a class, since a generator would double what a window costs."""
+
+    __slots__ = ("_label", "_ledger")
+
+    def __init__(self, ledger: "Ledger", label: Label) -> None:
+        self._ledger, self._label = ledger, label
+
+    def __enter__(self) -> None:
+        self._ledger.enter(self._label)
+
+    def __exit__(self, *error: object) -> None:
+        self._ledger.leave()
+
+
 class Ledger:
     """Cuts the run's energy into segments. One ledger a run, in the run's own process.
 
@@ -140,17 +154,20 @@ class Ledger:
         """All energy up to the last cut."""
         return self._total
 
-    @contextmanager
-    def window(self, phase: Phase, trial: int | None = None) -> Iterator[None]:
+    def window(self, phase: Phase, trial: int | None = None) -> "_Window":
         """The run's own process works on ``phase`` inside; windows nest, and an exception closes them too."""
+        return _Window(self, Label(phase, trial))
+
+    def enter(self, label: Label) -> None:
+        """What came just before goes with the window if it was short."""
         if self._clock() - self._time >= self._shortest_ns:
             self.cut()
-        self._stack.append(Label(phase, trial))
-        try:
-            yield
-        finally:
-            self.cut()
-            self._stack.pop()
+        self._stack.append(label)
+
+    def leave(self) -> None:
+        """Close the innermost window."""
+        self.cut()
+        self._stack.pop()
 
     def open_lane(self, pid: int, label: Label, changes: PhaseChanges) -> None:
         """Worker ``pid``, watched from now on, starts under ``label``."""
