@@ -40,9 +40,9 @@ def test_what_is_not_embedded_is_named_in_full() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: catalog.select(catalog.TASKS, ["vision/*"]), "no task is called 'vision/\\*'; there are: few_shot"),
-        (lambda: catalog.load_task("vision/imagenet"), "no task is called 'vision/imagenet'; there are: few_shot"),
-        (lambda: catalog.load_strategy("magic"), "no strategy is called 'magic'; there are: default"),
+        (lambda: catalog.select(catalog.TASKS, ["vision/*"]), "no task is called 'vision/\\*'; there are: .*few_shot/sinusoid"),
+        (lambda: catalog.load_task("vision/imagenet"), "no task is called 'vision/imagenet'; there are: .*few_shot/sinusoid"),
+        (lambda: catalog.load_strategy("magic"), "no strategy is called 'magic'; there are: .*default"),
         (lambda: catalog.load_strategy("nowhere.py:Magic"), "there is no file"),
         (lambda: catalog.load_strategy(CLIMBER.replace("Climber", "Walker")), "defines no Walker"),
         (lambda: catalog.load_strategy(VALLEY), "is not a class with info, ask and tell"),
