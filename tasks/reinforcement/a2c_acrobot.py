@@ -10,7 +10,7 @@ two together. Rewards are divided by 50 for learning, so that returns lie betwee
 The search is over the optimiser, the rollout, the estimate of advantages, the entropy bonus and the networks. It is
 judged by what training shows for nothing: the mean return of the training episodes, averaged over twenty equal parts
 of the training, which is the area under the learning curve. The test is the final policy, which draws its actions, in
-1,000 episodes of its own.
+250 episodes of its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,16 +42,16 @@ STEPS, STEP = 60_000, 3_000  # of all environments together, those that only res
 ENVIRONMENTS = 30
 REWARD_SCALE = 0.02
 LONGEST_EPISODE = 500
-TEST_EPISODES, TEST_SEED = 1000, 2024
+TEST_EPISODES, TEST_SEED = 250, 2024
 STANDARD = {"LINK_LENGTH_1": 1.0, "LINK_MASS_1": 1.0, "LINK_MASS_2": 1.0, "LINK_MOI": 1.0}  # Gymnasium's names
 
 DATA = DataRef(
     name="Acrobot-v1",
     version="1",
-    digest="27cd2a9e82a799c29edf2a48cd00192477b4e1ee8ac2b2ca44ccaa0e7ed08154",
+    digest="ba73eeecd5bca2d2468cdc42848a78fab97ce55f82cec480f239f5a4d902d6f8",
     licence="MIT (Gymnasium)",
     source="gymnasium 1.2 to 1.4, AcrobotEnv; numpy PCG64 with seed 2024 draws the test episodes' starts",
-    splits="1,000 episodes for testing; those of the training are drawn on the way and serve validation",
+    splits="250 episodes for testing; those of the training are drawn on the way and serve validation",
 )
 
 
@@ -157,7 +157,7 @@ class A2cAcrobot:
     spec: TaskSpec
 
     def load(self, variant: int = 0) -> Data:
-        """``physics`` (4,) in the order of ``STANDARD``; ``starts`` (4, 1000) of the test episodes and their ``seed``.
+        """``physics`` (4,) in the order of ``STANDARD``; ``starts`` (4, 250) of the test episodes and their ``seed``.
 
         Raises ``DataMismatch``. A variant has other links.
         """
@@ -199,13 +199,13 @@ class A2cAcrobot:
 
 
 def search_space() -> ConfigurationSpace:
-    """Twelve hyper-parameters; the default is that of Mnih et al., with the learning rate that is usual since."""
+    """Twelve hyper-parameters; the default is close to the settings of Mnih et al."""
     space = ConfigurationSpace(name="reinforcement/a2c-acrobot")
     estimator = Categorical("estimator", ["n-step", "gae"], default="n-step")
     gae_lambda = Float("gae_lambda", (0.8, 1.0), default=0.95)
     space.add(
         Categorical("optimiser", ["rmsprop", "adam"], default="rmsprop"),
-        Float("learning_rate", (1e-4, 1e-2), default=7e-4, log=True),
+        Float("learning_rate", (1e-4, 1e-2), default=3e-4, log=True),
         schedule_space(),
         Categorical("horizon", [5, 10, 20, 50], default=5, ordered=True),
         Float("effective_horizon", (20.0, 1000.0), default=100.0, log=True),
