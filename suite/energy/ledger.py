@@ -215,6 +215,9 @@ class Ledger:
                     open_.microjoules[component] = open_.microjoules.get(component, 0) + share
         for open_, share in _split(now - self._time, weights):
             open_.wall_ns += share
+        if self._lanes:
+            trials = sum(lane.label.trial is not None for lane in self._lanes.values())
+            self._processes.busy_ns += trials * (now - self._time)
         self._time = now
 
     def drain(self) -> list[Segment]:

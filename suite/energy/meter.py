@@ -1,7 +1,7 @@
 """The contract of a meter: a cumulative counter of one component's energy."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from suite.energy.processes import ProcessTree
 
@@ -24,6 +24,7 @@ class MeterInfo:
 
     factor: its systematic error, the same for all readings on one machine: the truth lies between reading / factor and
     reading x factor. tick_seconds: how often the counter behind it is renewed; what is shorter, it cannot resolve.
+    whole_machine: whether it counts what everybody on the machine uses, and not this run alone.
     """
 
     name: str
@@ -32,6 +33,7 @@ class MeterInfo:
     summary: str
     factor: float = MODEL_FACTOR
     tick_seconds: float = 0.0
+    whole_machine: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Meter(Protocol):
     readings. ``source`` says where the readings come from, with the declared figures that they rest on.
     """
 
-    info: ClassVar[MeterInfo]
+    @property
+    def info(self) -> MeterInfo: ...
 
     @property
     def source(self) -> str: ...

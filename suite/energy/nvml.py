@@ -44,6 +44,7 @@ class Nvml:
         summary="the energy counters of the NVIDIA GPUs that the run may see",
         factor=COUNTER_FACTOR,
         tick_seconds=TICK_SECONDS,
+        whole_machine=True,
     )
 
     def __init__(self, means: Means, nvml: Any = None) -> None:
@@ -74,6 +75,7 @@ class NvmlPower:
         summary="the power of the NVIDIA GPUs that the run may see, read ten times a second and integrated",
         factor=SAMPLED_FACTOR,
         tick_seconds=TICK_SECONDS,
+        whole_machine=True,
     )
 
     def __init__(

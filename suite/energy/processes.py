@@ -60,9 +60,13 @@ def reap(group: int | None = None) -> bool:
 
 
 class ProcessTree:
-    """The run's own process and its workers. A worker is a lane of its own; all else is the run's process, lane 0."""
+    """The run's own process and its workers. A worker is a lane of its own; all else is the run's process, lane 0.
+
+    busy_ns: for how long workers were at trials, added up by the ledger at its cuts.
+    """
 
     def __init__(self) -> None:
+        self.busy_ns = 0
         self._workers: dict[int, int] = {}  # pid -> the latest reading, never decreasing
         self._total_ns = own_cpu_ns()
 

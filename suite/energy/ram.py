@@ -23,6 +23,7 @@ class RaplDram:
         summary="the memory's energy counters (RAPL dram), of Intel's processors for servers",
         factor=RAPL_FACTOR,
         tick_seconds=TICK_SECONDS,
+        whole_machine=True,
     )
 
     def __init__(self, means: Means, root: Path = POWERCAP, clock: Callable[[], int] = time.monotonic_ns) -> None:

@@ -129,6 +129,7 @@ class Rapl:
         summary="the processor's own energy counters (RAPL), whole packages",
         factor=RAPL_FACTOR,
         tick_seconds=TICK_SECONDS,
+        whole_machine=True,
     )
 
     def __init__(self, means: Means, root: Path = POWERCAP, clock: Callable[[], int] = time.monotonic_ns) -> None:

@@ -19,14 +19,14 @@ _ORDER: Final[Mapping[Tier, int]] = {"measured": 0, "replay": 1, "estimated": 2}
 
 @dataclass(frozen=True)
 class Selection:
-    """The meters in use, one a component, and by component the reason why it is this one, or none."""
+    """The meters in use, one a component, and by component the reason why it is this one, or none.
+
+    names: what the meters are called in the catalogue, or the references to their files.
+    """
 
     meters: tuple[Meter, ...]
+    names: tuple[str, ...]
     reasons: Mapping[str, str]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(meter.info.name for meter in self.meters)
 
     @property
     def unmetered(self) -> dict[str, str]:
@@ -89,7 +89,7 @@ def best(factories: Iterable[MeterFactory], means: Means, device: str) -> Select
             reasons[component] = told or "no meter is installed"
         else:
             raise Unavailable(f"nothing meters the {component} of this run: {told or 'no meter is installed'}")
-    return Selection(tuple(meters), reasons)
+    return Selection(tuple(meters), tuple(meter.info.name for meter in meters), reasons)
 
 
 def chosen(
@@ -114,7 +114,7 @@ def chosen(
     given |= {component: NOT_ASKED for component in COMPONENTS if component not in meters}
     if "gpu" not in meters and not uses_gpu(device):
         given["gpu"] = NO_GPU
-    return Selection(tuple(meters.values()), {**given, **(reasons or {})})
+    return Selection(tuple(meters.values()), tuple(factories), {**given, **(reasons or {})})
 
 
 def uses_gpu(device: str) -> bool:

@@ -3,6 +3,7 @@
     DIR/board.json                               the settings of all its runs, and each task's reference
     DIR/calibration/PARADIGM/TASK/seed-N/        full trainings of the default, which set the budget
     DIR/runs/PARADIGM/TASK/STRATEGY/seed-N/      one run: log.jsonl, worker.log
+    DIR/node.jsonl                               where runs side by side shared the machine's counters: what no run took
 
 The settings are fixed by the first command; a later one may add runs, and goes on with those that have not ended.
 """
@@ -21,7 +22,7 @@ from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree
 from suite.energy.selection import AUTO, Selection
 from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
-from suite.runs.metering import open_meters
+from suite.runs.metering import node_of, open_meters, write_node
 from suite.runs.plan import RunPlan
 from suite.runs.processes import Job, Listener, Result, run_jobs
 
@@ -145,7 +146,7 @@ class Board:
         jobs = {
             task: [self._calibration(task, seed) for seed in range(self.settings.default_trainings)] for task in missing
         }
-        results = run_jobs([job for several in jobs.values() for job in several], self.settings.jobs, listener)
+        results = self._make([job for several in jobs.values() for job in several], listener)
         if all(result.ok for result in results):
             for task, several in jobs.items():
                 logs = [read_log(job.directory) for job in several]
@@ -161,7 +162,7 @@ class Board:
         Strategies are interleaved, so that a slow hour of the machine falls on all of them.
         """
         jobs = [self._job(task, strategy, seed) for seed in seeds for task in tasks for strategy in strategies]
-        return run_jobs(jobs, self.settings.jobs, listener)
+        return self._make(jobs, listener)
 
     def budget_of(self, task: str) -> Budget:
         """The budget of each run on ``task``, as measured on this machine and frozen here."""
@@ -181,6 +182,13 @@ class Board:
             default_trainings=reference.trainings,
             v0=reference.v0,
         )
+
+    def _make(self, jobs: Sequence[Job], listener: Listener) -> list[Result]:
+        node = node_of(self.sources, self.settings.jobs)
+        try:
+            return run_jobs(jobs, self.settings.jobs, listener, node)
+        finally:
+            write_node(node, self.directory)
 
     def _job(self, task: str, strategy: str, seed: int) -> Job:
         spec = task_spec(task)

@@ -18,6 +18,8 @@ class RunPlan:
     (to retrain a configuration in a calibration). time_limit_seconds: what one trial may take.
     meters: by name, or "auto" for the best here; reasons: why these, by component, where they were chosen before.
     ram_watts: declared power of the memory, this run's share, or None. default_mix: see ``RunHeader``.
+    share: where this run finds its share of counters that see the whole machine (``suite.energy.node``), as descriptor,
+    slot, and sources by meter; None where it reads them itself.
     crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards.
     """
 
@@ -36,6 +38,7 @@ class RunPlan:
     ram_watts: float | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     default_mix: Mapping[str, float] = field(default_factory=dict)
+    share: Mapping[str, Any] | None = None
     crosscheck: bool = True
     default: Configuration | None = None
     variant: int = 0

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Protocol
 
+from suite.energy.node import SHARE_SECONDS, Node
 from suite.runs.engine import PINNED
 from suite.runs.plan import RunPlan
 
@@ -57,39 +58,55 @@ class Silent:
     def ended(self, result: Result) -> None: ...
 
 
-def run_jobs(jobs: Sequence[Job], side_by_side: int, listener: Listener) -> list[Result]:
-    """Make all ``jobs``, ``side_by_side`` at a time. However this ends, no process of theirs is left behind."""
+def run_jobs(jobs: Sequence[Job], side_by_side: int, listener: Listener, node: Node | None = None) -> list[Result]:
+    """Make all ``jobs``, ``side_by_side`` at a time. However this ends, no process of theirs is left behind.
+
+    node: shares the machine's counters among them, where they count for all.
+    """
     waiting, results = list(reversed(jobs)), []
     running: dict[int, tuple[Job, subprocess.Popen[bytes]]] = {}
+    slots: dict[int, int] = {}
     with selectors.DefaultSelector() as selector:
         try:
             while waiting or running:
                 while waiting and len(running) < side_by_side:
                     job = waiting.pop()
-                    process = _start(job)
+                    slot = node.open() if node else None
+                    process = _start(job, node, slot)
+                    if slot is not None:
+                        slots[process.pid] = slot
                     running[process.pid] = (job, process)
                     selector.register(_stdout(process), selectors.EVENT_READ, process.pid)
                     listener.started(job)
-                for key, _ in selector.select():
+                events = selector.select(SHARE_SECONDS if node else None)
+                if node:
+                    node.divide()
+                for key, _ in events:
                     job, process = running[key.data]
                     if not _hear(job, process, listener):
                         selector.unregister(_stdout(process))
                         del running[key.data]
                         results.append(_finish(job, process))
+                        if node:
+                            node.close(slots.pop(process.pid))
                         listener.ended(results[-1])
         finally:
             _stop([process for _, process in running.values()])
     return results
 
 
-def _start(job: Job) -> subprocess.Popen[bytes]:
-    arguments = [job.plan.to_json(), str(job.directory), str(os.getpid())]
+def _start(job: Job, node: Node | None, slot: int | None) -> subprocess.Popen[bytes]:
+    plan = job.plan
+    if node:
+        plan = replace(plan, share={"descriptor": node.descriptor, "slot": slot, "sources": node.sources})
+    arguments = [plan.to_json(), str(job.directory), str(os.getpid())]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "suite.runs.session", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **PINNED},
+        pass_fds=[node.descriptor] if node else [],
         start_new_session=True,  # Ctrl-C reaches only this process, which then stops the runs
     )
 

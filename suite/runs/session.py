@@ -72,7 +72,7 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         if plan.role == "calibration":  # which the constants are measured from
             spec = replace(spec, constants=None)
         means = Means(processes, plan.watts_per_core, plan.idle_watts, plan.ram_watts)
-        selection = open_meters(plan.meters, means, plan.device, plan.reasons)
+        selection = open_meters(plan.meters, means, plan.device, plan.reasons, plan.share)
         ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
             strategy = load_strategy(plan.strategy)

@@ -140,7 +140,7 @@ class Growing:
     """A meter that the test sets."""
 
     def __init__(self, component: str) -> None:
-        self.info = MeterInfo("growing", component, "replay", "")  # type: ignore[misc]
+        self.info = MeterInfo("growing", component, "replay", "")
         self.source = "the test"
         self.energy = 0
         self.silent = False

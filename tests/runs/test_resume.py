@@ -106,6 +106,12 @@ def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
     assert "another process works on this run" in errors
 
 
+def test_a_lock_that_a_dead_process_left_stops_nobody(tmp_path: Path, make_run: MakeRun) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lock").write_text("4242")
+    assert make_run(VALLEY, "default", budget=budget(trials=1)).ended
+
+
 def test_a_strategy_that_is_not_deterministic_is_found_out(tmp_path: Path) -> None:
     plan = RunPlan(SCRIPTED, script("Forgetful"), seed=0, budget=budget(trials=400), crosscheck=False)
     kill_after(plan, tmp_path, 3)
