@@ -33,15 +33,15 @@ def test_what_is_not_embedded_is_named_in_full() -> None:
     assert "supervised/cifar10" in catalog.task_names()
     assert "supervised/cifar10" not in catalog.select(catalog.TASKS, ["supervised/*"])
     assert catalog.select(catalog.TASKS, ["supervised/cifar10"]) == ["supervised/cifar10"]
-    with pytest.raises(CatalogError, match="stands for embedded tasks only.*name in full.*: supervised/cifar10"):
+    with pytest.raises(CatalogError, match=r"stands for embedded tasks only.*name in full.*: supervised/cifar10"):
         catalog.select(catalog.TASKS, ["supervised/cifar*"])
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: catalog.select(catalog.TASKS, ["vision/*"]), "no task is called 'vision/\\*'; there are: .*few_shot/sinusoid"),
-        (lambda: catalog.load_task("vision/imagenet"), "no task is called 'vision/imagenet'; there are: .*few_shot/sinusoid"),
+        (lambda: catalog.select(catalog.TASKS, ["vision/*"]), r"no task is called 'vision/\*'; there are: .*sinusoid"),
+        (lambda: catalog.load_task("vision/imagenet"), "no task is called 'vision/imagenet'; there are: .*sinusoid"),
         (lambda: catalog.load_strategy("magic"), "no strategy is called 'magic'; there are: .*default"),
         (lambda: catalog.load_strategy("nowhere.py:Magic"), "there is no file"),
         (lambda: catalog.load_strategy(CLIMBER.replace("Climber", "Walker")), "defines no Walker"),
