@@ -9,6 +9,19 @@ last two for testing. Prototypical networks (Snell, Swersky & Zemel 2017, NeurIP
 
 The search is over the metric and its temperature, the episodes, the net and the augmentation; characters that are
 turned by a right angle may count as classes of their own (Santoro et al. 2016, arXiv:1605.06065).
+
+| figure                                  | value             | n                         |
+|-----------------------------------------|-------------------|---------------------------|
+| CPU seconds of a full default training  | 6, beside others  | 5 seeds                   |
+| test error rate of the default          | 0.454             | 5 seeds                   |
+| its standard deviation over seeds       | 0.018             | 5 seeds                   |
+| best seen, set by hand                  | 0.203             | 1 seed                    |
+| Sobol: best, median, worst              | 0.25, 0.47, 0.59  | 16 configurations, seed 0 |
+| raw pixels                              | 0.607             | the 600 test episodes     |
+| guessing                                | 0.80              |                           |
+
+Measured on one core of an AMD EPYC with one thread, Python 3.11, torch 2.13.0, numpy 2.4.6. The machine was busy: a
+training of supervised/mnist1d took four times as long there as alone.
 """
 
 import io

@@ -9,6 +9,9 @@ archive.
 The net is that of He et al. 2016 (Deep Residual Learning, arXiv:1512.03385, section 4.2) with half the side from the
 first layer on, so that a full training takes minutes on one core. The search is over the optimiser, the net and the
 augmentation.
+
+Error rates and constants are not measured yet. On made-up images of the true size an iteration of the default takes
+0.07 CPU seconds, a full training 240, on one busy core of an AMD EPYC (10 iterations; Python 3.11, torch 2.13.0).
 """
 
 from collections.abc import Iterator

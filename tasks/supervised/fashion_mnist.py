@@ -6,6 +6,18 @@ own MD5. Of the official training images the last 5,000 are for validation, all 
 images test.
 
 The search is over the optimiser, the net and the augmentation.
+
+| figure                                  | value             | n                         |
+|-----------------------------------------|-------------------|---------------------------|
+| CPU seconds of a full default training  | 74, beside others | 3 seeds                   |
+| test error rate of the default          | 0.116             | 3 seeds                   |
+| its standard deviation over seeds       | 0.003             | 3 seeds                   |
+| best seen, set by hand                  | 0.083             | 1 seed                    |
+| least squares on the pixels             | 0.189             | the 10,000 test images    |
+| guessing                                | 0.90              |                           |
+
+Measured on one core of an AMD EPYC with one thread, Python 3.11, torch 2.13.0, numpy 2.4.6. The machine was busy: a
+training of supervised/mnist1d took four times as long there as alone.
 """
 
 import math
