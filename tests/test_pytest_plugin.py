@@ -1,6 +1,7 @@
 """The fixture for other projects' tests, in a pytest of its own, as an installer leaves it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def test_call(carbon_benchmark):
 def pytest_in(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (directory / "test_theirs.py").write_text(TESTS)
     command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *arguments]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300)
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return subprocess.run(command, cwd=directory, env=theirs, capture_output=True, text=True, timeout=300)
 
 
 def test_energy_and_carbon_stand_beside_the_seconds(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_no_cpu_time_is_counted_twice_and_little_is_missed(make_run: MakeRun, wo
     used = own_cpu_ns() - before  # of the run with all that it started, by the kernel's own account
     counted = sum(segment.cpu_ns for segment in log.segments)
     assert counted <= 1.02 * used
-    assert counted >= used - 1.5e9  # Python starts, and imports what the ledger is made of, before there is a ledger
+    assert counted >= 0.5 * used  # Python starts, and imports what the ledger is made of, before there is a ledger
 
 
 def test_setup_is_metered_and_not_charged(make_run: MakeRun) -> None:
