@@ -6,9 +6,10 @@ sees it. What it observes first is the last state of the episode, so that the va
 cut an episode short is at hand where the advantages need it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -43,43 +44,61 @@ class Environments(Protocol):
     def step(self, action: Any, /) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]: ...
 
 
-class ActorCritic(nn.Module):
-    """A policy over ``actions`` discrete actions and a value function: two perceptrons, or one with two heads.
+class ActorCritic(nn.Module, ABC):
+    """A policy and a value function: two perceptrons, or one with two heads.
 
     First weights as in Huang et al. 2022 (The 37 Implementation Details of Proximal Policy Optimization, ICLR blog
-    track): orthogonal, with a policy close to the uniform one.
+    track): orthogonal, with a policy that hardly depends on what it sees.
     """
 
-    def __init__(self, observations: int, actions: int, width: int, depth: int, act: str, shared: bool) -> None:
+    def __init__(self, observations: int, outputs: int, width: int, depth: int, act: str, shared: bool) -> None:
         super().__init__()
         sizes = [observations, *[width] * depth]
         self.actor = nn.Sequential(mlp(sizes, act), activation(act))
         self.critic = self.actor if shared else nn.Sequential(mlp(sizes, act), activation(act))
-        self.actor_head, self.critic_head = nn.Linear(width, actions), nn.Linear(width, 1)
+        self.actor_head, self.critic_head = nn.Linear(width, outputs), nn.Linear(width, 1)
         gains = {self.actor_head: 0.01, self.critic_head: 1.0}
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.orthogonal_(layer.weight, gains.get(layer, 2**0.5))
                 nn.init.zeros_(layer.bias)
 
+    def policy(self, observations: torch.Tensor) -> torch.Tensor:
+        """(n, observations) -> (n, outputs): what the distribution of actions is made from."""
+        outputs: torch.Tensor = self.actor_head(self.actor(observations))
+        return outputs
+
     def value(self, observations: torch.Tensor) -> torch.Tensor:
         """(..., observations) -> (...)."""
         values: torch.Tensor = self.critic_head(self.critic(observations))
         return values.squeeze(-1)
 
+    @abstractmethod
+    def act(self, observations: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """(n, observations) -> (n, ...): actions drawn from the policy, without gradients."""
+
+    @abstractmethod
+    def judge(self, observations: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probability or -density of ``actions`` (n, ...), and entropy of the policy there: (n,) both."""
+
+
+class CategoricalActorCritic(ActorCritic):
+    """The policy gives each of ``outputs`` actions a probability; actions are (n,) integers."""
+
     @torch.no_grad()
     def act(self, observations: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """(n, observations) -> (n,) actions drawn from the policy: the first of exponential clocks that runs out."""
-        rates = self.actor_head(self.actor(observations)).softmax(dim=-1)
+        """The action whose exponential clock, of a rate that is its probability, runs out first."""
+        rates = self.policy(observations).softmax(dim=-1)
         clocks = torch.empty(rates.shape).exponential_(generator=generator).to(rates.device)
-        first: torch.Tensor = (rates / clocks).argmax(dim=-1)
-        return first
+        return (rates / clocks).argmax(dim=-1)
 
     def judge(self, observations: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probability of ``actions`` (n,) and entropy of the policy at ``observations``, (n,) both."""
-        logarithms = self.actor_head(self.actor(observations)).log_softmax(dim=-1)
+        logarithms = self.policy(observations).log_softmax(dim=-1)
         chosen = logarithms.gather(-1, actions[:, None]).squeeze(-1)
         return chosen, -(logarithms.exp() * logarithms).sum(dim=-1)
+
+
+Model = TypeVar("Model", bound=ActorCritic)
 
 
 @dataclass(frozen=True)
@@ -196,7 +215,7 @@ class Actors:
         self.curve.append(float(np.mean(self._finished)) if self._finished else last)
         self._finished = []
 
-    def checkpoint(self, training: Training[ActorCritic], fidelity: int) -> Checkpoint:
+    def checkpoint(self, training: Training[Model], fidelity: int) -> Checkpoint:
         """The state of ``training`` at the end of a fidelity step, with what ``restore`` needs as ``actors``."""
         environments = self._environments
         actors = {
@@ -244,7 +263,7 @@ def discount(configuration: Configuration) -> float:
     return 1.0 - 1.0 / float(configuration["effective_horizon"])
 
 
-def proximal_epochs(training: Training[ActorCritic], rollout: Rollout, batch: int, progress: float) -> torch.Tensor:
+def proximal_epochs(training: Training[Model], rollout: Rollout, batch: int, progress: float) -> torch.Tensor:
     """Learn from ``rollout`` by proximal policy optimisation (Schulman et al. 2017, algorithm 1); returns a loss.
 
     batch: about how many transitions there are to a gradient step. progress: in [0, 1], of the whole training.
@@ -273,7 +292,7 @@ def proximal_loss(
     gain = torch.min(ratio * advantages, ratio.clamp(1.0 - clip, 1.0 + clip) * advantages).mean()
     value_error = (model.value(experience.observations) - experience.returns).square().mean()
     value_weight = float(configuration.get("value_weight", VALUE_WEIGHT))
-    return value_weight * value_error - gain - float(configuration["entropy_weight"]) * entropy.mean()
+    return value_weight * value_error - gain - float(configuration.get("entropy_weight", 0.0)) * entropy.mean()
 
 
 def physics_of(standard: Mapping[str, float], variant: int) -> np.ndarray:

@@ -30,6 +30,7 @@ from tasks.actor_critic import (
     VALUE_WEIGHT,
     ActorCritic,
     Actors,
+    CategoricalActorCritic,
     Experience,
     discount,
     mean_return,
@@ -119,9 +120,9 @@ class Acrobots(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
 def build_model(configuration: Configuration) -> ActorCritic:
     """The networks; the first weights come from the global generator."""
-    return ActorCritic(
+    return CategoricalActorCritic(
         observations=6,
-        actions=3,
+        outputs=3,
         width=int(configuration["width"]),
         depth=int(configuration["depth"]),
         act=str(configuration["activation"]),

@@ -21,7 +21,7 @@ from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 
 from suite.data import verified
 from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
-from tasks.actor_critic import ActorCritic, Actors, mean_return, physics_of, proximal_epochs
+from tasks.actor_critic import ActorCritic, Actors, CategoricalActorCritic, mean_return, physics_of, proximal_epochs
 from tasks.optimisers import schedule_space
 from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
 
@@ -55,7 +55,7 @@ def cart_poles(copies: int, physics: np.ndarray) -> CartPoleVectorEnv:
 def build_model(configuration: Configuration) -> ActorCritic:
     """The networks; the first weights come from the global generator."""
     width, depth, shared = int(configuration["width"]), int(configuration["depth"]), configuration["critic"] == "shared"
-    return ActorCritic(observations=4, actions=2, width=width, depth=depth, act="tanh", shared=shared)
+    return CategoricalActorCritic(observations=4, outputs=2, width=width, depth=depth, act="tanh", shared=shared)
 
 
 def begin(configuration: Configuration, seed: int, device: str) -> Training[ActorCritic]:

@@ -89,7 +89,7 @@ def test_loss_is_that_of_the_paper() -> None:
     seen = torch.randn(30, 6, generator=random)
     advantages, returns = torch.randn(30, generator=random), torch.randn(30, generator=random)
     found = actor_critic_loss(model, Experience(seen, actions, advantages, returns), entropy_weight=0.02)
-    policy = Categorical(logits=model.actor_head(model.actor(seen)))
+    policy = Categorical(logits=model.policy(seen))
     gains = [float(policy.log_prob(actions)[row].detach()) * float(advantages[row]) for row in range(30)]
     errors = [(float(model.value(seen)[row].detach()) - float(returns[row])) ** 2 for row in range(30)]
     expected = 0.5 * np.mean(errors) - np.mean(gains) - 0.02 * float(policy.entropy().detach().mean())

@@ -8,7 +8,16 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-from tasks.actor_critic import ActorCritic, Actors, Experience, Rollout, mean_return, physics_of, proximal_loss
+from tasks.actor_critic import (
+    ActorCritic,
+    Actors,
+    CategoricalActorCritic,
+    Experience,
+    Rollout,
+    mean_return,
+    physics_of,
+    proximal_loss,
+)
 from tasks.training import drawn_from, stream
 
 DISCOUNT = 0.9
@@ -44,11 +53,11 @@ class Clocks:
         return self.steps[:, None].astype(np.float32)
 
 
-class Constant(ActorCritic):
+class Constant(CategoricalActorCritic):
     """A critic to whom every state is worth ``VALUE``."""
 
     def __init__(self) -> None:
-        super().__init__(observations=1, actions=2, width=4, depth=1, act="tanh", shared=False)
+        super().__init__(observations=1, outputs=2, width=4, depth=1, act="tanh", shared=False)
 
     def value(self, observations: torch.Tensor) -> torch.Tensor:
         return torch.full(observations.shape[:-1], VALUE)
@@ -57,7 +66,7 @@ class Constant(ActorCritic):
 @pytest.fixture
 def model() -> ActorCritic:
     with drawn_from(stream(0, "weights")):
-        made = ActorCritic(observations=3, actions=4, width=8, depth=2, act="tanh", shared=False)
+        made = CategoricalActorCritic(observations=3, outputs=4, width=8, depth=2, act="tanh", shared=False)
         nn.init.normal_(made.actor_head.weight)  # far from uniform
     return made
 
@@ -136,14 +145,14 @@ def test_mean_return_is_of_the_first_episode_of_each() -> None:
 def test_actions_are_drawn_from_the_policy(model: ActorCritic) -> None:
     seen = torch.tensor([[0.3, -1.0, 2.0]])
     shares = torch.bincount(model.act(seen.expand(20_000, 3), stream(0, "actions")), minlength=4) / 20_000
-    expected = model.actor_head(model.actor(seen)).softmax(dim=-1)[0].detach()
+    expected = model.policy(seen).softmax(dim=-1)[0].detach()
     assert expected.min() > 0.005
     assert torch.allclose(shares, expected, atol=0.015)  # four standard deviations
 
 
 def test_judgement_is_that_of_the_categorical_distribution(model: ActorCritic) -> None:
     seen, actions = torch.randn(50, 3, generator=stream(0, "seen")), torch.arange(50) % 4
-    oracle = Categorical(logits=model.actor_head(model.actor(seen)))
+    oracle = Categorical(logits=model.policy(seen))
     found, entropy = model.judge(seen, actions)
     assert torch.allclose(found, oracle.log_prob(actions), atol=1e-6)
     assert torch.allclose(entropy, oracle.entropy(), atol=1e-6)
@@ -172,7 +181,7 @@ def test_proximal_loss_is_that_of_the_paper(model: ActorCritic) -> None:
 
 def test_shared_networks_share_all_but_their_heads() -> None:
     for shared, expected in ((True, 1), (False, 2)):
-        model = ActorCritic(observations=3, actions=2, width=8, depth=2, act="relu", shared=shared)
+        model = CategoricalActorCritic(observations=3, outputs=2, width=8, depth=2, act="relu", shared=shared)
         body = 3 * 8 + 8 + 8 * 8 + 8
         heads = 8 * 2 + 2 + 8 + 1
         assert sum(parameter.numel() for parameter in model.parameters()) == expected * body + heads
