@@ -144,9 +144,9 @@ def search_space() -> ConfigurationSpace:
     decay = Float("decay", (0.9, 0.999), default=0.99)
     space.add(
         Float("learning_rate", (1e-3, 1.0), default=0.03, log=True),
-        Float("weight_decay", (1e-6, 0.1), default=5e-4, log=True),
+        Float("weight_decay", (1e-6, 0.03), default=5e-4, log=True),
         Float("threshold", (0.0, 0.99), default=0.95),
-        Float("unlabelled_weight", (0.1, 10.0), default=1.0, log=True),
+        Float("unlabelled_weight", (0.05, 5.0), default=1.0, log=True),
         averaging,
         decay,
         Categorical("normalisation", ["none", "batch", "group"], default="batch"),

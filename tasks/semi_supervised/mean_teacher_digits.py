@@ -1,0 +1,166 @@
+"""Semi-supervised learning: read handwritten digits after seeing eight labelled ones of each.
+
+A student learns from the labels and from what a teacher predicts of the same images, changed otherwise. In the Pi model
+(Laine & Aila 2017, ICLR, arXiv:1610.02242) the teacher is the student itself, in Mean Teacher (Tarvainen & Valpola
+2017, NeurIPS, arXiv:1703.01780) it is the moving average of the student's weights. As in the latter, no gradient goes
+through the teacher, the cost of consistency is the squared error of the class probabilities, its weight is ramped up,
+the optimiser is Adam, and the teacher is evaluated. Other than there, every step sees all labelled images, and the
+learning rate falls to zero by a cosine. The images are scikit-learn's digits (``tasks.digits``); of 897 for training
+80 keep their label, and no other label is handed to the training.
+
+The search is over the method, the consistency, the net and the changes of the images.
+
+FIGURES
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float
+from torch.nn import functional
+
+from suite.data import verified
+from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, constants_beside
+from tasks import augmentation, digits
+from tasks.networks import image_cnn
+from tasks.optimisers import descend
+from tasks.semi_supervised.labels import few_labels
+from tasks.teacher import Taught, ramp_up
+from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+
+LABELS_PER_CLASS = 8
+STEPS, STEP = 600, 20
+UNLABELLED_BATCH = 64  # beside all labelled images
+DEPTH = 3
+
+DATA = replace(
+    digits.DATA,
+    digest="d275997713ad028a91c53f9869b0f59b8e8205118490646acdb6cbc038d21344",
+    splits=f"{digits.DATA.splits}; of the {digits.TRAIN} a random {LABELS_PER_CLASS} of each class are labelled",
+)
+
+
+def build_model(configuration: Configuration) -> Taught:
+    """(batch, 1, 8, 8) -> (batch, 10) logits; the first weights come from the global generator."""
+    width, norm = int(configuration["width"]), str(configuration["normalisation"])
+    return Taught(image_cnn(digits.SIDE, digits.CLASSES, width, DEPTH, norm))
+
+
+def begin(configuration: Configuration, seed: int, device: str) -> Training[Taught]:
+    """A training before its first step."""
+    with drawn_from(stream(seed, "weights")):
+        model = build_model(configuration).to(device)
+    optimiser = torch.optim.Adam(model.student.parameters(), float(configuration["learning_rate"]), fused=True)
+    streams = {name: stream(seed, name) for name in ("unlabelled", "augmentation")}
+    return Training(configuration, seed, model, optimiser, streams)
+
+
+def view(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:
+    """(batch, 1, 8, 8) -> the same, each image changed at random as strongly as the configuration says."""
+    names = ("rotation", "zoom", "shear", "translation")
+    rotation, zoom, shear, translation = (float(configuration[name]) for name in names)
+    x = augmentation.affine(x, rotation, zoom, shear, translation, generator)
+    return augmentation.noise(x, float(configuration["noise"]), generator)
+
+
+def train_step(training: Training[Taught], data: Data, step: int) -> torch.Tensor:
+    """One step of the student, which the teacher follows; returns the loss."""
+    configuration, model, changes = training.configuration, training.model, training.streams["augmentation"]
+    x, y = data["labelled_x"], data["labelled_y"]
+    chosen = torch.randint(len(data["unlabelled_x"]), (UNLABELLED_BATCH,), generator=training.streams["unlabelled"])
+    unlabelled = data["unlabelled_x"][chosen.to(x.device)]
+    with torch.no_grad():
+        target = model.teacher(view(unlabelled, configuration, changes)).softmax(dim=1)
+    logits = model.student(view(torch.cat([x, unlabelled]), configuration, changes))
+    consistency = functional.mse_loss(logits[len(x) :].softmax(dim=1), target)
+    weight = float(configuration["consistency_weight"]) * ramp_up(step / (STEPS * float(configuration["ramp_up"])))
+    loss = functional.cross_entropy(logits[: len(x)], y) + weight * consistency
+    descend(training.optimiser, loss, "cosine", step / STEPS)
+    model.follow(float(configuration.get("decay", 0.0)), step)
+    return loss.detach()
+
+
+@dataclass(frozen=True)
+class MeanTeacherDigits:
+    """The task, by the contract of ``suite.task.Task``."""
+
+    spec: TaskSpec
+
+    def load(self, variant: int = 0) -> Data:
+        """``labelled_x`` (80, 1, 8, 8) in [0, 1], ``labelled_y`` (80,), ``unlabelled_x`` (897, 1, 8, 8), and ``x`` and
+        ``y`` of ``validation`` (400) and ``test`` (500); raises ``DataMismatch``. A variant splits and labels anew."""
+        arrays = few_labels(digits.arrays(variant), LABELS_PER_CLASS, variant)
+        data = tensors(verified(self.spec.data[0], arrays, variant))
+        return {name: values / digits.LARGEST if name.endswith("_x") else values for name, values in data.items()}
+
+    def train(
+        self, data: Data, configuration: Configuration, seed: int, device: str, start: Checkpoint | None
+    ) -> Iterator[Checkpoint]:
+        training = begin(configuration, seed, device)
+        done = training.resume(start) if start else 0
+        here = {name: data[name].to(device) for name in ("labelled_x", "labelled_y", "unlabelled_x")}
+        for step in range(done, STEPS):
+            loss = train_step(training, here, step)
+            if (step + 1) % STEP == 0:
+                require_finite(loss, step + 1)
+                yield training.checkpoint(step + 1)
+
+    @torch.no_grad()
+    def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
+        """Share of the images of ``split`` that the teacher puts into a wrong class."""
+        model, _, device = restored(build_model, checkpoint.state)
+        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
+        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+
+
+def search_space() -> ConfigurationSpace:
+    """Twelve hyper-parameters; the default is Mean Teacher whose images are changed by white noise alone."""
+    space = ConfigurationSpace(name="semi_supervised/mean-teacher-digits")
+    method = Categorical("method", ["mean-teacher", "pi"], default="mean-teacher")
+    decay = Float("decay", (0.9, 0.999), default=0.99)
+    space.add(
+        method,
+        decay,
+        Float("learning_rate", (1e-4, 0.1), default=3e-3, log=True),
+        Float("consistency_weight", (1.0, 1000.0), default=100.0, log=True),
+        Float("ramp_up", (0.01, 1.0), default=0.3),
+        Categorical("normalisation", ["none", "batch", "group"], default="batch"),
+        Categorical("width", [8, 16, 32], default=16, ordered=True),
+        Float("rotation", (0.0, 30.0), default=0.0),
+        Float("zoom", (0.0, 0.4), default=0.0),
+        Float("shear", (0.0, 0.5), default=0.0),
+        Float("translation", (0.0, 0.2), default=0.0),
+        Float("noise", (0.0, 0.4), default=0.15),
+        EqualsCondition(decay, method, "mean-teacher"),
+    )
+    return space
+
+
+TASK = MeanTeacherDigits(
+    TaskSpec(
+        name="semi_supervised/mean-teacher-digits",
+        version="1",
+        summary="read handwritten digits from eight labels of each by Mean Teacher or the Pi model (error rate)",
+        paper="Tarvainen & Valpola 2017, Mean teachers are better role models, NeurIPS, arXiv:1703.01780",
+        space=search_space(),
+        fidelity=Fidelity("steps", STEP, STEPS, STEP),
+        validation=Metric("validation error rate", "minimize", worst=1.0),
+        test=Metric("test error rate", "minimize", worst=1.0),
+        data=(DATA,),
+        mutable=frozenset(
+            {
+                "decay",
+                "learning_rate",
+                "consistency_weight",
+                "ramp_up",
+                "rotation",
+                "zoom",
+                "shear",
+                "translation",
+                "noise",
+            }
+        ),
+        constants=constants_beside(__file__),
+    )
+)
