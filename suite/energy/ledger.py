@@ -269,6 +269,8 @@ class Ledger:
 
         Where none were used, the trials in hand share alike, else the run's own process has it all.
         """
+        if not self._lanes:
+            return self._alone(), []
         weights: list[tuple[_Open, int]] = []
         at_trials: list[tuple[_Open, int]] = []
         workers = 0
@@ -290,6 +292,13 @@ class Ledger:
         if not at_trials:
             at_trials = [(self._at(lane.label), 1) for lane in self._lanes.values() if lane.label.trial is not None]
         return weights or at_trials or [(self._at(self._stack[-1]), 1)], at_trials
+
+    def _alone(self) -> list[tuple[_Open, int]]:
+        """The weights of a run without workers: all is its own. Apart, since short loops are cut this way."""
+        open_, total = self._at(self._stack[-1]), self._processes.cpu_ns()
+        open_.cpu_ns += max(0, total - self._main_cpu_ns)
+        self._main_cpu_ns = max(total, self._main_cpu_ns)
+        return [(open_, 1)]
 
     def _divided(self, lane: _Lane, reading: int) -> Iterator[tuple[_Open, int]]:
         """What ``lane`` used up to ``reading``, by label: its trial may have changed its phase in between."""
