@@ -1,7 +1,7 @@
 """Federated averaging: clients train on data of their own, and a server averages what they have learnt.
 
 FedAvg (McMahan et al. 2017, AISTATS, algorithm 1) with FedProx's proximal term (Li et al. 2020, MLSys,
-arXiv:1812.06127, section 3.2); the server takes the clients' mean change for a gradient (FedOpt: Reddi et al. 2021,
+arXiv:1812.06127); the server takes the clients' mean change for a gradient (FedOpt: Reddi et al. 2021,
 Adaptive Federated Optimization, ICLR, arXiv:2003.00295, algorithm 1), by SGD with momentum (FedAvgM: Hsu et al. 2019,
 arXiv:1909.06335) or by Adam. Batches are drawn with replacement, and every client of a round takes as many steps from
 the same weights: so they are trained side by side, as one batch of models (``torch.func.vmap``). Each sees its own

@@ -40,7 +40,7 @@ def federation(variant: int) -> dict[str, np.ndarray]:
 def dirichlet_split(labels: np.ndarray, random: np.random.RandomState) -> list[np.ndarray]:
     """Equal shares of the examples with ``labels``, as their places, the classes of each by a Dirichlet distribution.
 
-    Hsu et al. 2019, section 3.1. A class that is used up is drawn no more, so that the last clients take what is left.
+    Hsu et al. 2019, section 3. A class that is used up is drawn no more, so that the last clients take what is left.
     """
     left = [list(random.permutation(np.flatnonzero(labels == label))) for label in range(CLASSES)]
     parts = []

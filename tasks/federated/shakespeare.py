@@ -167,7 +167,7 @@ def search_space() -> ConfigurationSpace:
     """Twelve hyper-parameters; the default is plain FedAvg."""
     space = ConfigurationSpace(name="federated/shakespeare")
     space.add(
-        *federated_space(learning_rate=(1e-2, 10.0), client_fraction=(0.05, 0.35)),
+        *federated_space(learning_rate=(1e-2, 3.0), client_fraction=(0.05, 0.35)),
         Categorical("width", [16, 32, 48], default=32, ordered=True),
         Integer("depth", (1, 4), default=2),
         Integer("kernel", (2, 5), default=3),

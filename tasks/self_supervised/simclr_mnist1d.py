@@ -9,7 +9,7 @@ their labels, the probe is fitted to them with their labels and judged on 1,000 
 The search is over the loss, the two nets and the views, which must be distorted in the ways in which the signals of a
 class differ: stretched, shifted, tilted and buried in smooth noise.
 
-FIGURES
+The figures of this task are not measured yet (``carbon-suite constants``).
 """
 
 from collections.abc import Iterator

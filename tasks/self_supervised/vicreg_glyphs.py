@@ -9,7 +9,7 @@ and judged on 4 and 5 faces that nobody has seen, for validation and testing.
 The search is over the loss, the two nets and the views. Only the ratios of the three weights of the loss matter to
 Adam, so that one of them, the variance's, is fixed.
 
-FIGURES
+The figures of this task are not measured yet (``carbon-suite constants``).
 """
 
 from collections.abc import Iterator

@@ -9,7 +9,7 @@ signals 100 keep their label, and no other label is handed to the training.
 The search is over the threshold and the weight of the unlabelled part, the average, the net, and the strong changes,
 which must match the ways in which the signals vary and may be made to the labelled signals, too.
 
-FIGURES
+The figures of this task are not measured yet (``carbon-suite constants``).
 """
 
 from collections.abc import Iterator, Mapping

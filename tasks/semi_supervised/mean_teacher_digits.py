@@ -10,7 +10,7 @@ learning rate falls to zero by a cosine. The images are scikit-learn's digits (`
 
 The search is over the method, the consistency, the net and the changes of the images.
 
-FIGURES
+The figures of this task are not measured yet (``carbon-suite constants``).
 """
 
 from collections.abc import Iterator
