@@ -5,8 +5,8 @@ Beside it in the same run: codecarbon's tasks around the same trials. CPU time o
     tox -e bench
 
 On a virtual machine of two cores (AMD EPYC, Python 3.11, codecarbon 3.3.2) at a load of 17, which is unkind to caches:
-5 microseconds a cut by process clocks, 10 with a living worker, 13 with RAPL of two sockets. At a load of 7: 0.8 % of trials of 10 ms,
-and codecarbon's tasks 117 % (medians of 20 and of 7 rounds).
+5 microseconds a cut by process clocks, 10 with a living worker, 13 with RAPL of two sockets. At a load of
+7: 0.8 % of trials of 10 ms, and codecarbon's tasks 117 % (medians of 20 and of 7 rounds).
 """
 
 import subprocess
