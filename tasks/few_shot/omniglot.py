@@ -34,8 +34,8 @@ from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float,
 from PIL import Image
 from torch import nn
 
-from suite import data as files
 from suite.data import DataMismatch, RemoteFile, fetch, verified
+from suite.data import members as archive_members
 from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
 from tasks import augmentation
 from tasks.networks import image_cnn
@@ -98,7 +98,7 @@ def drawings() -> dict[str, dict[str, np.ndarray]]:
     """
     found: dict[str, bytes] = {}  # two alphabets are in both archives
     for archive in ARCHIVES:
-        for name, content in files.members(fetch(archive), ".png", LARGEST_BYTES):
+        for name, content in archive_members(fetch(archive), ".png", LARGEST_BYTES):
             found[name.partition("/")[2]] = content
     alphabets: dict[str, dict[str, list[np.ndarray]]] = {}
     for name in sorted(found):
