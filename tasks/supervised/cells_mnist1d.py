@@ -13,7 +13,17 @@ Simonyan & Yang 2019, ICLR, arXiv:1806.09055): ``supernet`` offers all operation
 With a single operation of weight one on each edge it computes what the net of that configuration does with the same
 weights, and ``discretised`` takes the strongest of each.
 
-The figures of this task are not measured yet (``carbon-suite constants``).
+| figure                               | value             | n                                              |
+|--------------------------------------|-------------------|------------------------------------------------|
+| test error rate of the default       | 0.411             | 4 seeds                                        |
+| its standard deviation over seeds    | 0.054             | 4 seeds                                        |
+| random: best, median, worst          | 0.106, 0.21, 0.69 | 18, seed 0, learning rates from 0.0003 to 0.06 |
+| ten random architectures             | 0.102 to 0.225    | seed 0, learning rate 0.01, shift 3            |
+| a chain of four convolutions a cell  | 0.235             | likewise                                       |
+| guessing                             | 0.90              |                                                |
+
+Spearman's correlation of validation and test is 0.97 over the 18. Constants and times are not measured yet. Measured
+on one core of an AMD EPYC with one thread, Python 3.11, torch 2.13.0, numpy 2.4.6, mnist1d 0.0.2.post1.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +39,7 @@ from suite.data import verified
 from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, constants_beside
 from tasks import augmentation
 from tasks.optimisers import descend
-from tasks.signals import CLASSES, DATA, LENGTH, arrays
+from tasks.signals import CLASSES, DATA, arrays
 from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
 
 EPOCHS = 12  # the maximum fidelity; the minimum is one epoch
@@ -38,7 +48,7 @@ WIDTH, NODES = 8, 5
 
 EDGES = {f"edge_{source}_{target}": (source, target) for source, target in combinations(range(NODES), 2)}
 OPERATIONS = ("zero", "skip", "average_pooling", "convolution_3", "convolution_7")
-CHAIN = {f"edge_{node}_{node + 1}" for node in range(NODES - 1)}
+PLAIN = {f"edge_0_{NODES - 1}": "convolution_3"}  # the default has this alone
 
 
 class Zero(nn.Module):
@@ -110,11 +120,11 @@ class Cells(nn.Module):
         self.halving = nn.Sequential(nn.ReLU(), *convolution(WIDTH, WIDTH, kernel=3, stride=2))
         self.second = Cell(offered)
         self.last = nn.Sequential(nn.BatchNorm1d(WIDTH), nn.ReLU())
-        self.linear = nn.Linear(WIDTH * LENGTH // 4, CLASSES)
+        self.linear = nn.Linear(WIDTH, CLASSES)
 
     def forward(self, x: torch.Tensor, mixture: torch.Tensor | None = None) -> torch.Tensor:
         x = self.halving(self.first(self.stem(x), mixture))
-        x = self.last(self.second(x, mixture)).flatten(1)
+        x = self.last(self.second(x, mixture)).mean(dim=2)
         logits: torch.Tensor = self.linear(x)
         return logits
 
@@ -194,10 +204,10 @@ class CellsMnist1d:
 
 
 def search_space() -> ConfigurationSpace:
-    """Ten operations, the learning rate and the shift; the default is a plain chain of convolutions of kernel 3."""
+    """Ten operations, the learning rate and the shift; the default has one convolution a cell."""
     space = ConfigurationSpace(name="supervised/cells-mnist1d")
     space.add(
-        *(Categorical(edge, list(OPERATIONS), default="convolution_3" if edge in CHAIN else "zero") for edge in EDGES),
+        *(Categorical(edge, list(OPERATIONS), default=PLAIN.get(edge, "zero")) for edge in EDGES),
         Float("learning_rate", (1e-3, 1e-1), default=3e-3, log=True),
         Integer("shift", (0, 6), default=0),
     )
