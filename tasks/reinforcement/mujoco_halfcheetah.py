@@ -9,6 +9,19 @@ Rewards are divided by 10 for learning.
 The search is over the optimiser, the rollout, the estimate of advantages, the objective, the exploration and the
 networks. It is judged by what training shows for nothing: the mean return of the training episodes, averaged over
 twenty equal parts of the training. The test is the final policy, which draws its actions, in 16 episodes of its own.
+
+| figure                                  | value             | n                          |
+|-----------------------------------------|-------------------|----------------------------|
+| CPU seconds of a full default training  | 17                | 3 seeds                    |
+| test return of the default              | -223              | 3 seeds                    |
+| its standard deviation over seeds       | 28                | 3 seeds                    |
+| a better configuration                  | 688               | 1 seed                     |
+| a policy that has learnt nothing        | -339              | 16 episodes                |
+
+Its constants are not measured.
+
+Measured on one core of an AMD EPYC, shared with other work, which only adds seconds, with one thread, Python 3.11,
+torch 2.13.0, numpy 2.4.6, gymnasium 1.4.0, mujoco 3.17.0.
 """
 
 import math
