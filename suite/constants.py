@@ -16,7 +16,6 @@ from suite.catalog import load_task, task_card
 from suite.runs.board import BoardError, Settings, training_only
 from suite.runs.log import RunLog, read_log
 from suite.runs.metering import node_of, write_node
-from suite.runs.plan import RunPlan
 from suite.runs.processes import Job, Listener, run_jobs
 from suite.score.constants import measure_constants, winner
 from suite.space import Configuration
@@ -51,20 +50,10 @@ class Campaign:
         return write_card(self._task, measure_constants(default_logs, pool_log, retrained, provisional=provisional))
 
     def _job(self, strategy: str, seed: int, trials: int, default: Configuration | None = None) -> Job:
-        means = self._settings.means()
-        plan = RunPlan(
-            task=self._task,
-            strategy=strategy,
-            seed=seed,
-            budget=training_only(trials),
+        plan = replace(
+            self._settings.plan(self._sources, self._task, strategy, seed, training_only(trials)),
             role="calibration",
-            jobs=self._settings.jobs,
-            device=self._settings.device,
-            meters=self._sources.names,
-            reasons=self._sources.reasons,
-            watts_per_core=means.watts_per_core,
-            idle_watts=means.idle_watts,
-            ram_watts=means.ram_watts,
+            variant=0,  # constants are those of the boards' data
             time_limit_seconds=600.0,
             crosscheck=False,
             default=default,

@@ -13,6 +13,7 @@ from suite.task import Configuration, DataRef
 from tasks import augmentation
 
 LENGTH, CLASSES = 40, 10
+NOISE_PLACES = 5  # over which the noise of a distorted signal is smooth
 TRAIN = 3000  # of the 4,000 signals that the library calls its training part
 
 DATA = DataRef(
@@ -64,3 +65,10 @@ def augmented(x: torch.Tensor, configuration: Configuration, generator: torch.Ge
     x = augmentation.shift(x, int(configuration["shift"]), generator)
     x = augmentation.ramp(x, float(configuration["ramp"]), generator)
     return augmentation.noise(x, float(configuration["noise"]), generator)
+
+
+def distorted(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:
+    """(batch, 1, 40) -> the same, ``augmented`` with smooth noise, which is what the signals themselves have."""
+    x = augmentation.shift(x, int(configuration["shift"]), generator)
+    x = augmentation.ramp(x, float(configuration["ramp"]), generator)
+    return augmentation.smooth_noise(x, float(configuration["noise"]), generator, NOISE_PLACES)

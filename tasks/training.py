@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from suite.task import Checkpoint, Configuration
+from suite.task import Checkpoint, Configuration, Split
 
 Data = Mapping[str, torch.Tensor]
 Model = TypeVar("Model", bound=nn.Module)
@@ -92,6 +92,14 @@ def restored(
         model = build(state["configuration"])
     model.load_state_dict(state["model"])
     return model.to(device).eval(), state["configuration"], device
+
+
+@torch.no_grad()
+def error_rate(build: Callable[[Configuration], nn.Module], data: Data, checkpoint: Checkpoint, split: Split) -> float:
+    """Share of the examples ``x`` (n, ...) of ``split`` whose class ``y`` (n,) the net in ``checkpoint`` misses."""
+    model, _, device = restored(build, checkpoint.state)
+    predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
+    return float((predicted != data[f"{split}_y"].to(device)).float().mean())
 
 
 def require_finite(loss: torch.Tensor, fidelity: int) -> None:

@@ -32,6 +32,15 @@ def data_at_hand() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def path_of_tests(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder from which other processes import ``tests`` and nothing else: ``suite`` and ``tasks`` are to be the
+    installed ones, which this checkout's would hide."""
+    folder = tmp_path_factory.mktemp("importable")
+    (folder / HERE.name).symlink_to(HERE, target_is_directory=True)
+    return str(folder)
+
+
 def script(name: str) -> str:
     return f"{HERE / 'runs' / 'scripts.py'}:{name}"
 

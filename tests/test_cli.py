@@ -28,10 +28,10 @@ BUDGET = "300"  # in trainings of about a millisecond
 
 
 @pytest.fixture(scope="module", autouse=True)
-def importable_tests() -> Iterator[None]:
+def importable_tests(path_of_tests: str) -> Iterator[None]:
     """The measured valley imports the valley, in the runs' processes too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(HERE.parent))
+        patch.setenv("PYTHONPATH", path_of_tests)
         yield
 
 

@@ -79,6 +79,24 @@ class Settings:
         except Unavailable as error:
             raise BoardError(str(error)) from error
 
+    def plan(self, sources: Selection, task: str, strategy: str, seed: int, budget: Budget) -> RunPlan:
+        """A run with these means, metered by ``sources``."""
+        means = self.means()
+        return RunPlan(
+            task=task,
+            strategy=strategy,
+            seed=seed,
+            budget=budget,
+            jobs=self.jobs,
+            device=self.device,
+            meters=sources.names,
+            reasons=sources.reasons,
+            watts_per_core=means.watts_per_core,
+            idle_watts=means.idle_watts,
+            ram_watts=means.ram_watts,
+            variant=self.variant,
+        )
+
     def means(self) -> Means:
         """What a run's meters are built from: its share, where several run side by side."""
         ram_watts = None if self.ram_watts is None else self.ram_watts / self.jobs
@@ -194,8 +212,7 @@ class Board:
         spec = task_spec(task)
         name = load_strategy(strategy).info.name
         plan = replace(
-            self._plan(task, strategy, seed),
-            budget=self.budget_of(task),
+            self.settings.plan(self.sources, task, strategy, seed, self.budget_of(task)),
             workers=self.settings.workers,
             time_limit_seconds=self._references[spec.name].time_limit_seconds,
             default_mix=self._references[spec.name].mix,
@@ -204,26 +221,10 @@ class Board:
         return Job(f"{spec.name} {name} {seed}", plan, self.directory / "runs" / spec.name / name / f"seed-{seed}")
 
     def _calibration(self, task: str, seed: int) -> Job:
-        plan = replace(self._plan(task, "default", seed), role="calibration", crosscheck=False)
+        plan = self.settings.plan(self.sources, task, "default", seed, training_only(1))
+        plan = replace(plan, role="calibration", crosscheck=False)
         name = task_spec(task).name
         return Job(f"{name} calibration {seed}", plan, self.directory / "calibration" / name / f"seed-{seed}")
-
-    def _plan(self, task: str, strategy: str, seed: int) -> RunPlan:
-        settings, means = self.settings, self.settings.means()
-        return RunPlan(
-            task=task,
-            strategy=strategy,
-            seed=seed,
-            budget=training_only(1),
-            jobs=settings.jobs,
-            device=settings.device,
-            meters=self.sources.names,
-            reasons=self.sources.reasons,
-            watts_per_core=means.watts_per_core,
-            idle_watts=means.idle_watts,
-            ram_watts=means.ram_watts,
-            variant=settings.variant,
-        )
 
     def _check_settings(self, kept: dict[str, Any]) -> None:
         ours = json.loads(json.dumps(asdict(self.settings)))

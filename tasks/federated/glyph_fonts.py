@@ -12,7 +12,7 @@ from tasks import augmentation
 from tasks.federated_averaging import MUTABLE, Federation, Plan, begin, clients_of, federated_space, train_rounds
 from tasks.glyphs import CHARACTERS, SIDE, STYLES_DATA, style_arrays
 from tasks.networks import image_cnn
-from tasks.training import Data, restored, tensors
+from tasks.training import Data, error_rate, tensors
 
 ROUNDS, STEP, BATCH = 60, 2, 8
 LARGEST_ROTATION, LARGEST_ZOOM, LARGEST_SHEAR, LARGEST_TRANSLATION = 15.0, 0.15, 0.25, 0.1
@@ -56,12 +56,9 @@ class GlyphFonts:
         training = begin(build_model, configuration, seed, device)
         yield from train_rounds(training, clients, PLAN, start)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the images of ``split`` that are taken for another character."""
-        model, _, device = restored(build_model, checkpoint.state)
-        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
-        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+        return error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:

@@ -13,7 +13,7 @@ from tasks import augmentation
 from tasks.federated_averaging import MUTABLE, Federation, Plan, begin, clients_of, federated_space, train_rounds
 from tasks.networks import signal_cnn
 from tasks.signals import CLASSES, DATA, LENGTH, arrays
-from tasks.training import Data, restored, tensors
+from tasks.training import Data, error_rate, tensors
 
 ROUNDS, STEP, BATCH = 120, 4, 8
 CLIENTS, CONCENTRATION = 30, 0.2
@@ -89,12 +89,9 @@ class FederatedMnist1d:
         training = begin(build_model, configuration, seed, device)
         yield from train_rounds(training, clients, PLAN, start)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the signals of ``split`` that are put into a wrong class."""
-        model, _, device = restored(build_model, checkpoint.state)
-        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
-        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+        return error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:

@@ -30,30 +30,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer
+from ConfigSpace import Categorical, ConfigurationSpace, Float, Integer
 from PIL import Image
 from torch import nn
 
-from suite.data import DataMismatch, RemoteFile, fetch, verified
-from suite.data import members as archive_members
+from suite.data import DataMismatch, RemoteFile, fetch, members, verified
 from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
-from tasks import augmentation
+from tasks import augmentation, prototypes
 from tasks.networks import image_cnn
-from tasks.optimisers import descend, schedule_space
-from tasks.prototypes import (
-    draw_episodes,
-    episode_error,
-    episode_logits,
-    episode_loss,
-    members,
-    with_quarter_turns,
-)
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+from tasks.optimisers import schedule_space
+from tasks.training import Data, tensors
 
 ITERATIONS, STEP = 400, 20
-SHOTS, QUERIES, TRAIN_QUERIES = 1, 5, 3
-CLASSES_PER_ITERATION = 20  # in one episode of 20 ways, or in several of fewer
-HELD_OUT_EPISODES, HELD_OUT_WAYS = 600, 5
 
 DRAWN_SIDE, BLOCK, SIDE = 105, 4, 28  # pixels of a drawing; those averaged into one, and how many come of that
 LARGEST_BYTES = 1 << 24  # of an archive's drawings together; the larger one has 798,023
@@ -98,7 +86,7 @@ def drawings() -> dict[str, dict[str, np.ndarray]]:
     """
     found: dict[str, bytes] = {}  # two alphabets are in both archives
     for archive in ARCHIVES:
-        for name, content in archive_members(fetch(archive), ".png", LARGEST_BYTES):
+        for name, content in members(fetch(archive), ".png", LARGEST_BYTES):
             found[name.partition("/")[2]] = content
     alphabets: dict[str, dict[str, list[np.ndarray]]] = {}
     for name in sorted(found):
@@ -153,32 +141,10 @@ def build_model(configuration: Configuration) -> nn.Module:
     return image_cnn(SIDE, 1, width, depth, norm)[:-1]
 
 
-def begin(configuration: Configuration, seed: int, device: str) -> Training[nn.Module]:
-    """A training before its first iteration."""
-    with drawn_from(stream(seed, "weights")):
-        model = build_model(configuration).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), float(configuration["learning_rate"]), fused=True)
-    streams = {"episodes": stream(seed, "episodes"), "augmentation": stream(seed, "augmentation")}
-    return Training(configuration, seed, model, optimiser, streams)
-
-
-def logits(embedded: torch.Tensor, configuration: Configuration) -> torch.Tensor:
-    """(episodes, ways, queries, ways), of (episodes, ways, images, features); each metric has its own temperature."""
-    metric = str(configuration["metric"])
-    return episode_logits(embedded, SHOTS, metric, float(configuration[f"{metric}_temperature"]))
-
-
-def iterate(training: Training[nn.Module], x: torch.Tensor, table: torch.Tensor, iteration: int) -> torch.Tensor:
-    """One step on fresh episodes of the images ``x``, whose classes are in ``table``; returns the loss."""
-    configuration, streams = training.configuration, training.streams
-    ways = int(configuration["training_ways"])
-    episodes = draw_episodes(table, CLASSES_PER_ITERATION // ways, ways, SHOTS + TRAIN_QUERIES, streams["episodes"])
+def changed(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:
+    """(n, 1, 28, 28) -> the same, each drawing changed at random as strongly as the configuration says."""
     rotation, shear = float(configuration["rotation"]), float(configuration["shear"])
-    images = augmentation.affine(x[episodes.flatten().to(x.device)], rotation, 0.0, shear, 0.0, streams["augmentation"])
-    embedded = training.model(images).unflatten(0, episodes.shape)
-    loss = episode_loss(logits(embedded, configuration))
-    descend(training.optimiser, loss, str(configuration["schedule"]), iteration / ITERATIONS)
-    return loss.detach()
+    return augmentation.affine(x, rotation, 0.0, shear, 0.0, generator)
 
 
 @dataclass(frozen=True)
@@ -193,47 +159,25 @@ class Omniglot:
         A variant has other alphabets in each part and other episodes. Raises ``DataError``.
         """
         data = tensors(verified(self.spec.data[0], arrays(variant), variant))
-        for name in ("validation", "test"):
-            table, generator = members(data[f"{name}_y"]), stream(variant, f"{name} episodes")
-            episodes = draw_episodes(table, HELD_OUT_EPISODES, HELD_OUT_WAYS, SHOTS + QUERIES, generator)
-            data[f"{name}_episodes"] = episodes
-        return data
+        return {**data, **prototypes.held_out_episodes(data, variant)}
 
     def train(
         self, data: Data, configuration: Configuration, seed: int, device: str, start: Checkpoint | None
     ) -> Iterator[Checkpoint]:
-        training = begin(configuration, seed, device)
+        training = prototypes.begin(build_model, configuration, seed, device)
         done = training.resume(start) if start else 0
-        x, y = data["train_x"], data["train_y"]
-        if configuration["turned_classes"]:
-            x, y = with_quarter_turns(x, y)
-        x, table = x.to(device), members(y)
-        for iteration in range(done, ITERATIONS):
-            loss = iterate(training, x, table, iteration)
-            if (iteration + 1) % STEP == 0:
-                require_finite(loss, iteration + 1)
-                yield training.checkpoint(iteration + 1)
+        yield from prototypes.train(training, data, device, done, self.spec.fidelity, changed)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the queries of the episodes of ``split`` that are put into a wrong class."""
-        model, configuration, device = restored(build_model, checkpoint.state)
-        embedded = model(data[f"{split}_x"].to(device))
-        return float(episode_error(logits(embedded[data[f"{split}_episodes"].to(device)], configuration)))
+        return prototypes.error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:
     """Twelve hyper-parameters; the default is the net of Snell et al. at a quarter of its width, without pooling."""
     space = ConfigurationSpace(name="few_shot/omniglot")
-    metric = Categorical("metric", ["euclidean", "cosine"], default="euclidean")
-    euclidean = Float("euclidean_temperature", (0.3, 100.0), default=1.0, log=True)
-    cosine = Float("cosine_temperature", (0.01, 1.0), default=0.1, log=True)
     space.add(
-        metric,
-        euclidean,
-        cosine,
-        Categorical("training_ways", [5, 10, 20], default=5, ordered=True),
-        Categorical("turned_classes", [False, True], default=False),
+        *prototypes.prototype_space(),
         Float("learning_rate", (1e-4, 3e-2), default=1e-3, log=True),
         schedule_space(),
         Categorical("normalisation", ["none", "batch", "group"], default="batch"),
@@ -241,13 +185,9 @@ def search_space() -> ConfigurationSpace:
         Integer("depth", (2, 4), default=4),
         Float("rotation", (0.0, 45.0), default=0.0),
         Float("shear", (0.0, 0.5), default=0.0),
-        EqualsCondition(euclidean, metric, "euclidean"),
-        EqualsCondition(cosine, metric, "cosine"),
     )
     return space
 
-
-SETTINGS_OF_THE_LOSS = {"euclidean_temperature", "cosine_temperature", "training_ways"}
 
 TASK = Omniglot(
     TaskSpec(
@@ -260,7 +200,7 @@ TASK = Omniglot(
         validation=Metric("error rate on validation episodes", "minimize", worst=1.0),
         test=Metric("error rate on test episodes", "minimize", worst=1.0),
         data=(DATA,),
-        mutable=frozenset({"learning_rate", "schedule", "rotation", "shear"} | SETTINGS_OF_THE_LOSS),
+        mutable=prototypes.MUTABLE | {"learning_rate", "schedule", "rotation", "shear"},
         constants=constants_beside(__file__),
     )
 )

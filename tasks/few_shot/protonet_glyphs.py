@@ -26,22 +26,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer
+from ConfigSpace import Categorical, ConfigurationSpace, Float, Integer
 from torch import nn
 
 from suite.data import verified
 from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, constants_beside
-from tasks import augmentation
+from tasks import augmentation, prototypes
 from tasks.glyphs import LETTERS_DATA, SIDE, letter_arrays
 from tasks.networks import image_cnn
-from tasks.optimisers import descend, schedule_space
-from tasks.prototypes import draw_episodes, episode_error, episode_logits, episode_loss, members, with_quarter_turns
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+from tasks.optimisers import schedule_space
+from tasks.training import Data, tensors
 
 ITERATIONS, STEP = 500, 25
-SHOTS, QUERIES, TRAIN_QUERIES = 1, 5, 3
-CLASSES_PER_ITERATION = 20  # in one episode of 20 ways, or in several of fewer
-HELD_OUT_EPISODES, HELD_OUT_WAYS = 600, 5
 
 
 def build_model(configuration: Configuration) -> nn.Module:
@@ -50,41 +46,10 @@ def build_model(configuration: Configuration) -> nn.Module:
     return image_cnn(SIDE, 1, width, depth, str(configuration["normalisation"]))[:-1]
 
 
-def begin(configuration: Configuration, seed: int, device: str) -> Training[nn.Module]:
-    """A training before its first iteration."""
-    with drawn_from(stream(seed, "weights")):
-        model = build_model(configuration).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), float(configuration["learning_rate"]), fused=True)
-    streams = {"episodes": stream(seed, "episodes"), "augmentation": stream(seed, "augmentation")}
-    return Training(configuration, seed, model, optimiser, streams)
-
-
-def temperature(configuration: Configuration) -> float:
-    """What similarities are divided by, each metric having its own scale."""
-    return float(configuration[f"{configuration['metric']}_temperature"])
-
-
-def logits(
-    model: nn.Module, images: torch.Tensor, episodes: torch.Tensor, configuration: Configuration
-) -> torch.Tensor:
-    """(episodes, ways, queries, ways): of ``images`` (n, 1, 20, 20) at ``episodes`` (episodes, ways, images)."""
-    embedded = model(images)[episodes]
-    return episode_logits(embedded, SHOTS, str(configuration["metric"]), temperature(configuration))
-
-
-def iterate(training: Training[nn.Module], x: torch.Tensor, table: torch.Tensor, iteration: int) -> torch.Tensor:
-    """One step on fresh episodes of the images ``x``, whose classes are in ``table``; returns the loss."""
-    configuration, streams = training.configuration, training.streams
-    ways = int(configuration["training_ways"])
-    episodes = draw_episodes(table, CLASSES_PER_ITERATION // ways, ways, SHOTS + TRAIN_QUERIES, streams["episodes"])
+def changed(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:
+    """(n, 1, 20, 20) -> the same, each image changed at random as strongly as the configuration says."""
     shear, translation = float(configuration["shear"]), float(configuration["translation"])
-    images = augmentation.affine(
-        x[episodes.flatten().to(x.device)], 0.0, 0.0, shear, translation, streams["augmentation"]
-    )
-    places = torch.arange(len(images), device=x.device).reshape(episodes.shape)
-    loss = episode_loss(logits(training.model, images, places, configuration))
-    descend(training.optimiser, loss, str(configuration["schedule"]), iteration / ITERATIONS)
-    return loss.detach()
+    return augmentation.affine(x, 0.0, 0.0, shear, translation, generator)
 
 
 @dataclass(frozen=True)
@@ -99,51 +64,25 @@ class ProtonetGlyphs:
         A variant has other letters in each part and other episodes. Raises ``DataMismatch``.
         """
         data = tensors(verified(self.spec.data[0], letter_arrays(variant), variant))
-        for name in ("validation", "test"):
-            data[f"{name}_episodes"] = draw_episodes(
-                members(data[f"{name}_y"]),
-                HELD_OUT_EPISODES,
-                HELD_OUT_WAYS,
-                SHOTS + QUERIES,
-                stream(variant, f"{name} episodes"),
-            )
-        return data
+        return {**data, **prototypes.held_out_episodes(data, variant)}
 
     def train(
         self, data: Data, configuration: Configuration, seed: int, device: str, start: Checkpoint | None
     ) -> Iterator[Checkpoint]:
-        training = begin(configuration, seed, device)
+        training = prototypes.begin(build_model, configuration, seed, device)
         done = training.resume(start) if start else 0
-        x, y = data["train_x"], data["train_y"]
-        if configuration["turned_classes"]:
-            x, y = with_quarter_turns(x, y)
-        x, table = x.to(device), members(y)
-        for iteration in range(done, ITERATIONS):
-            loss = iterate(training, x, table, iteration)
-            if (iteration + 1) % STEP == 0:
-                require_finite(loss, iteration + 1)
-                yield training.checkpoint(iteration + 1)
+        yield from prototypes.train(training, data, device, done, self.spec.fidelity, changed)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the queries of the episodes of ``split`` that are put into a wrong class."""
-        model, configuration, device = restored(build_model, checkpoint.state)
-        x, episodes = data[f"{split}_x"].to(device), data[f"{split}_episodes"].to(device)
-        return float(episode_error(logits(model, x, episodes, configuration)))
+        return prototypes.error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:
     """Twelve hyper-parameters; the default is the net of Snell et al. at a quarter of its width, without pooling."""
     space = ConfigurationSpace(name="few_shot/protonet-glyphs")
-    metric = Categorical("metric", ["euclidean", "cosine"], default="euclidean")
-    euclidean = Float("euclidean_temperature", (0.3, 100.0), default=1.0, log=True)
-    cosine = Float("cosine_temperature", (0.01, 1.0), default=0.1, log=True)
     space.add(
-        metric,
-        euclidean,
-        cosine,
-        Categorical("training_ways", [5, 10, 20], default=5, ordered=True),
-        Categorical("turned_classes", [False, True], default=False),
+        *prototypes.prototype_space(),
         Float("learning_rate", (1e-4, 3e-2), default=1e-3, log=True),
         schedule_space(),
         Categorical("normalisation", ["none", "batch", "group"], default="batch"),
@@ -151,8 +90,6 @@ def search_space() -> ConfigurationSpace:
         Integer("depth", (2, 4), default=4),
         Float("shear", (0.0, 0.4), default=0.0),
         Float("translation", (0.0, 0.2), default=0.0),
-        EqualsCondition(euclidean, metric, "euclidean"),
-        EqualsCondition(cosine, metric, "cosine"),
     )
     return space
 
@@ -168,17 +105,7 @@ TASK = ProtonetGlyphs(
         validation=Metric("error rate on validation episodes", "minimize", worst=1.0),
         test=Metric("error rate on test episodes", "minimize", worst=1.0),
         data=(LETTERS_DATA,),
-        mutable=frozenset(
-            {
-                "learning_rate",
-                "schedule",
-                "euclidean_temperature",
-                "cosine_temperature",
-                "training_ways",
-                "shear",
-                "translation",
-            }
-        ),
+        mutable=prototypes.MUTABLE | {"learning_rate", "schedule", "shear", "translation"},
         constants=constants_beside(__file__),
     )
 )

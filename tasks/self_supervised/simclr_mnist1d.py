@@ -36,12 +36,11 @@ from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskS
 from tasks import augmentation
 from tasks.networks import signal_cnn
 from tasks.probe import FEATURES, JointEmbedding, begin, build_projector, probe_error, projector_space, train_epoch
-from tasks.signals import DATA, LENGTH, arrays
+from tasks.signals import DATA, LENGTH, arrays, distorted
 from tasks.training import Data, require_finite, restored, tensors
 
 EPOCHS = 30  # the maximum fidelity; the minimum is one epoch
 PROJECTIONS = 32  # outputs of a projector
-NOISE_PLACES = 5  # over which the noise of a view is averaged
 
 
 def build_model(configuration: Configuration) -> JointEmbedding:
@@ -54,9 +53,7 @@ def build_model(configuration: Configuration) -> JointEmbedding:
 def view(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:
     """The signals (batch, 1, 40), each distorted at random in the ways in which those of a class differ."""
     x = augmentation.stretch(x, float(configuration["stretch"]), generator)
-    x = augmentation.shift(x, int(configuration["shift"]), generator)
-    x = augmentation.ramp(x, float(configuration["ramp"]), generator)
-    return augmentation.smooth_noise(x, float(configuration["noise"]), generator, NOISE_PLACES)
+    return distorted(x, configuration, generator)
 
 
 def contrastive_loss(one: torch.Tensor, other: torch.Tensor, configuration: Configuration) -> torch.Tensor:

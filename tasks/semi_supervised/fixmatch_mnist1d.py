@@ -35,14 +35,13 @@ from tasks.networks import signal_cnn
 from tasks.optimisers import build_optimiser, descend
 from tasks.semi_supervised.labels import few_labels
 from tasks.teacher import Taught
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+from tasks.training import Data, Training, drawn_from, error_rate, require_finite, stream, tensors
 
 LABELS_PER_CLASS = 10
 STEPS, STEP = 600, 20
 LABELLED_BATCH, UNLABELLED_BATCH = 32, 64
 WIDTH = 32
 WEAK_SHIFT = 1
-NOISE_PLACES = 5  # over which the strong noise is smooth
 OPTIMISER: Mapping[str, str | float] = {"optimiser": "sgd", "momentum": 0.9}
 
 DATA = replace(
@@ -72,13 +71,6 @@ def weak(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return augmentation.shift(x, WEAK_SHIFT, generator)
 
 
-def strong(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:
-    """(batch, 1, 40) -> the same, each signal changed at random as strongly as the configuration says."""
-    x = augmentation.shift(x, int(configuration["shift"]), generator)
-    x = augmentation.ramp(x, float(configuration["ramp"]), generator)
-    return augmentation.smooth_noise(x, float(configuration["noise"]), generator, NOISE_PLACES)
-
-
 def pseudo_label_loss(weak_logits: torch.Tensor, strong_logits: torch.Tensor, threshold: float) -> torch.Tensor:
     """Cross-entropy with the classes that are predicted above ``threshold`` (Sohn et al. 2020, equation 4).
 
@@ -104,8 +96,8 @@ def train_step(training: Training[Taught], data: Data, step: int) -> torch.Tenso
     with torch.no_grad():
         predicted = student(weak(unlabelled, changes))
     as_weak = configuration["labelled_augmentation"] == "weak"
-    inputs = weak(x[labelled], changes) if as_weak else strong(x[labelled], configuration, changes)
-    logits = student(torch.cat([inputs, strong(unlabelled, configuration, changes)]))
+    inputs = weak(x[labelled], changes) if as_weak else signals.distorted(x[labelled], configuration, changes)
+    logits = student(torch.cat([inputs, signals.distorted(unlabelled, configuration, changes)]))
     loss = functional.cross_entropy(logits[:LABELLED_BATCH], y[labelled])
     pseudo = pseudo_label_loss(predicted, logits[LABELLED_BATCH:], float(configuration["threshold"]))
     loss = loss + float(configuration["unlabelled_weight"]) * pseudo
@@ -138,12 +130,9 @@ class FixmatchMnist1d:
                 require_finite(loss, step + 1)
                 yield training.checkpoint(step + 1)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the signals of ``split`` that the average puts into a wrong class."""
-        model, _, device = restored(build_model, checkpoint.state)
-        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
-        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+        return error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:

@@ -36,7 +36,7 @@ from tasks.networks import image_cnn
 from tasks.optimisers import descend
 from tasks.semi_supervised.labels import few_labels
 from tasks.teacher import Taught, ramp_up
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+from tasks.training import Data, Training, drawn_from, error_rate, require_finite, stream, tensors
 
 LABELS_PER_CLASS = 8
 STEPS, STEP = 600, 20
@@ -115,12 +115,9 @@ class MeanTeacherDigits:
                 require_finite(loss, step + 1)
                 yield training.checkpoint(step + 1)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the images of ``split`` that the teacher puts into a wrong class."""
-        model, _, device = restored(build_model, checkpoint.state)
-        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
-        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+        return error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:

@@ -40,7 +40,7 @@ from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskS
 from tasks import augmentation
 from tasks.optimisers import descend
 from tasks.signals import CLASSES, DATA, arrays
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+from tasks.training import Data, Training, drawn_from, error_rate, require_finite, stream, tensors
 
 EPOCHS = 12  # the maximum fidelity; the minimum is one epoch
 BATCH = 100
@@ -195,12 +195,9 @@ class CellsMnist1d:
             require_finite(train_epoch(training, x, y, epoch), epoch + 1)
             yield training.checkpoint(epoch + 1)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the signals of ``split`` that are put into a wrong class."""
-        model, _, device = restored(build_model, checkpoint.state)
-        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
-        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+        return error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:

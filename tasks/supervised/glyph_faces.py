@@ -35,7 +35,7 @@ from tasks import augmentation
 from tasks.glyphs import CHARACTERS, FACES_DATA, SIDE, face_arrays
 from tasks.networks import image_cnn
 from tasks.optimisers import MUTABLE, build_optimiser, descend, optimiser_space
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+from tasks.training import Data, Training, drawn_from, error_rate, require_finite, stream, tensors
 
 EPOCHS = 20  # the maximum fidelity; the minimum is one epoch
 BATCH = 62
@@ -99,12 +99,9 @@ class GlyphFaces:
             require_finite(train_epoch(training, x, y, epoch), epoch + 1)
             yield training.checkpoint(epoch + 1)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the images of ``split`` that are read as a wrong character."""
-        model, _, device = restored(build_model, checkpoint.state)
-        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
-        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+        return error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:

@@ -35,7 +35,7 @@ from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskS
 from tasks.networks import signal_cnn
 from tasks.optimisers import MUTABLE, build_optimiser, descend, optimiser_space
 from tasks.signals import CLASSES, DATA, LENGTH, arrays, augmented
-from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
+from tasks.training import Data, Training, drawn_from, error_rate, require_finite, stream, tensors
 
 EPOCHS = 30  # the maximum fidelity; the minimum is one epoch
 BATCH = 64
@@ -141,12 +141,9 @@ class Mnist1d:
         here = {name: values.to(device) for name, values in data.items()}
         return WeightedSignals(model, here, self.spec.default, seed)
 
-    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the signals of ``split`` that are put into a wrong class."""
-        model, _, device = restored(build_model, checkpoint.state)
-        predicted = model(data[f"{split}_x"].to(device)).argmax(dim=1)
-        return float((predicted != data[f"{split}_y"].to(device)).float().mean())
+        return error_rate(build_model, data, checkpoint, split)
 
 
 def search_space() -> ConfigurationSpace:

@@ -1,7 +1,7 @@
 """What every differentiable task must keep (``suite.task.DifferentiableTask``)."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 import torch
@@ -14,14 +14,6 @@ NAMES = [name for name in task_names() if task_spec(name).embedded and isinstanc
 STEP_SIZE = 1e-2
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @functools.cache

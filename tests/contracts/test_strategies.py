@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,6 @@ from suite.space import canonical, complete
 from suite.task import Fidelity
 from tests.contracts.spaces import SPACES, problem, trial_of
 
-ROOT = Path(__file__).parents[2]
 STRATEGIES = strategy_names()
 
 
@@ -114,22 +112,22 @@ def test_another_seed_proposes_something_else(name: str) -> None:
     assert one != other
 
 
-def test_the_same_proposals_in_a_fresh_process() -> None:
+def test_the_same_proposals_in_a_fresh_process(path_of_tests: str) -> None:
     expected = {
         name: [list(record(p)) for p in search(name, problem("mixed"), 25, failing=0.12)] for name in STRATEGIES
     }
-    assert json.loads(_in_fresh_process()) == expected
+    assert json.loads(_in_fresh_process(path_of_tests)) == expected
 
 
-def _in_fresh_process() -> str:
+def _in_fresh_process(path: str) -> str:
     code = (
         "import json\n"
         "from tests.contracts.test_strategies import STRATEGIES, problem, record, search\n"
         "print(json.dumps({n: [record(p) for p in search(n, problem('mixed'), 25, failing=0.12)] for n in STRATEGIES}))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "123"}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "123"}
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
     ).stdout
 
 

@@ -10,7 +10,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +29,6 @@ RANDOM_CONFIGURATIONS, RESUMED_CONFIGURATIONS = 6, 3
 EARLY, LATE = 2, 4  # checkpoints pulled before and after an interruption
 
 pytestmark = pytest.mark.parametrize("name", task_names())
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """As the harness trains: results are bitwise reproducible at one thread only."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

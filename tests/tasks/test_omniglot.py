@@ -15,8 +15,8 @@ from PIL import Image
 
 from suite.data import CACHE_VARIABLE, DataMismatch, DataUnavailable, verified
 from tasks.few_shot import omniglot
-from tasks.few_shot.omniglot import ARCHIVES, DATA, TASK, arrays, drawings, logits, parts, shrunk
-from tasks.prototypes import episode_error, members
+from tasks.few_shot.omniglot import ARCHIVES, DATA, TASK, arrays, drawings, parts, shrunk
+from tasks.prototypes import episode_error, logits, members
 
 SPLITS = ("train", "validation", "test")
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from tasks.few_shot.protonet_glyphs import TASK, begin, build_model, iterate, temperature
-from tasks.prototypes import episode_error, episode_logits, members
+from tasks.few_shot.protonet_glyphs import TASK, build_model, changed
+from tasks.prototypes import begin, episode_error, episode_logits, iterate, members, temperature
 
 PARTS = ("train", "validation", "test")
 
@@ -39,9 +39,9 @@ def test_each_metric_has_its_own_temperature() -> None:
 @pytest.mark.parametrize("ways", [5, 10, 20])
 def test_an_iteration_takes_as_many_images_whatever_the_ways(data: Mapping[str, torch.Tensor], ways: int) -> None:
     taken = []
-    training = begin({**TASK.spec.default, "training_ways": ways}, 0, "cpu")
+    training = begin(build_model, {**TASK.spec.default, "training_ways": ways}, 0, "cpu")
     training.model.register_forward_pre_hook(lambda _, inputs: taken.append(len(inputs[0])))
-    iterate(training, data["train_x"], members(data["train_y"]), 0)
+    iterate(training, data["train_x"], members(data["train_y"]), 0.0, changed)
     assert taken == [80]
 
 
