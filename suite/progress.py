@@ -41,17 +41,17 @@ class BoardProgress:
 
     @property
     def microjoules(self) -> int:
-        """All energy of the runs heard of, charged or not."""
+        """All energy that the runs heard of took, charged or not."""
         return sum(self._microjoules.values())
 
     def started(self, job: Job) -> None:
         limit = job.plan.budget.microjoules
         self._bars[job.name] = self._progress.add_task(f"  {job.name}", total=limit, detail="set-up")
 
-    def advanced(self, job: Job, charged_microjoules: int, total_microjoules: int) -> None:
-        self._microjoules[job.name] = total_microjoules
+    def advanced(self, job: Job, charged_microjoules: int, spent_microjoules: int) -> None:
+        self._microjoules[job.name] = spent_microjoules
         self._progress.update(
-            self._bars[job.name], completed=charged_microjoules, detail=self._energy(total_microjoules)
+            self._bars[job.name], completed=charged_microjoules, detail=self._energy(spent_microjoules)
         )
         self._show()
 

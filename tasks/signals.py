@@ -1,20 +1,37 @@
 """The signals of MNIST-1D, for every task that is made of them, and the changes that leave their class as it is.
 
-Ten templates, shifted, scaled, sheared and buried in correlated noise (Greydanus & Kobak 2024, arXiv:2011.14439). The
-library makes them on the spot; its Apache-2.0 licence covers them.
+Ten templates, shifted, scaled, sheared and buried in correlated noise (Greydanus & Kobak 2024, arXiv:2011.14439), as
+the authors' library mnist1d makes them; its Apache-2.0 licence covers them.
 """
-
-import random
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from suite.task import Configuration, DataRef
 from tasks import augmentation
 
 LENGTH, CLASSES = 40, 10
 NOISE_PLACES = 5  # over which the noise of a distorted signal is smooth
-TRAIN = 3000  # of the 4,000 signals that the library calls its training part
+SIGNALS, LEARNED = 5000, 4000  # what the library makes, and what it calls its training part
+TRAIN = 3000  # of that part
+
+# the library's settings
+SEED = 42
+PADDING, SHIFTS = (36, 60), 48
+SCALE, SHEAR, SMOOTH_NOISE, WHITE_NOISE = 0.4, 0.75, 0.25, 0.02
+TEMPLATES = (
+    (5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5),
+    (5, 3, 3, 3.4, 3.8, 4.2, 4.6, 5, 5.4, 5.8, 5, 5),
+    (5, 6, 6.5, 6.5, 6, 5.25, 4.75, 4, 3.5, 3.5, 4, 5),
+    (5, 6, 6.5, 6.5, 6, 5, 5, 6, 6.5, 6.5, 6, 5),
+    (5, 4.4, 3.8, 3.2, 2.6, 2.6, 5, 5, 5, 5, 5, 5),
+    (5, 3, 3, 3, 3, 5, 6, 6.5, 6.5, 6, 4.5, 5),
+    (5, 4, 3.5, 3.25, 3, 3, 3, 3, 3.25, 3.5, 4, 5),
+    (5, 7, 7, 6.6, 6.2, 5.8, 5.4, 5, 4.6, 4.2, 5, 5),
+    (5, 4, 3.5, 3.5, 4, 5, 5, 4, 3.5, 3.5, 4, 5),
+    (5, 4, 3.5, 3.5, 4, 5, 5, 5, 5, 4.7, 4.3, 5),
+)
 
 DATA = DataRef(
     name="mnist1d",
@@ -45,19 +62,53 @@ def arrays(variant: int = 0) -> dict[str, np.ndarray]:
 
 
 def generated(variant: int) -> dict[str, np.ndarray]:
-    """The library's 4,000 + 1,000 signals: x (n, 40) float64, y (n,). Its reseeding of global generators is undone."""
-    from mnist1d.data import get_dataset_args, make_dataset  # here, since it imports matplotlib and requests
+    """4,000 + 1,000 signals, number for number what the library's ``make_dataset`` makes: x (n, 40) float64, y (n,).
 
-    settings = get_dataset_args()
-    settings.seed += variant
-    python, legacy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        made = make_dataset(settings)
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy)
-        torch.set_rng_state(torch_state)
-    return {name: made[name] for name in ("x", "y", "x_test", "y_test")}
+    Made here, since the library takes many times as long, reseeds global generators and imports matplotlib.
+    """
+    rng = np.random.RandomState(SEED + variant)  # the published data set is a sequence of this generator
+    y = np.repeat(np.arange(CLASSES), SIGNALS // CLASSES)
+    x = _signals(y, rng)
+    order = rng.permutation(SIGNALS)
+    x, y = x[order], y[order]
+    x = (x - x.mean()) / x.std()
+    return {"x": x[:LEARNED], "y": y[:LEARNED], "x_test": x[LEARNED:], "y_test": y[LEARNED:]}
+
+
+def _signals(labels: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """(n, 40): templates padded, stretched, scaled, moved along, made noisy and sheared, in the order of the paper."""
+    low, high = PADDING
+    stretched = _stretched_templates()
+    length = stretched.shape[-1]
+    x, smooth, white = (np.empty((len(labels), length)) for _ in range(3))
+    shears = np.empty(len(labels))
+    for i, label in enumerate(labels):  # one signal after the other, as the library draws them
+        x[i] = stretched[label, int(rng.rand() * (high - low + 1))]
+        x[i] *= 1 + SCALE * (rng.rand() - 0.5)
+        x[i] = np.roll(x[i], rng.randint(SHIFTS))
+        smooth[i], white[i] = rng.randn(length), rng.randn(length)
+        shears[i] = SHEAR * (rng.rand() - 0.5)
+    x = np.where(x != 0, x, gaussian_filter1d(SMOOTH_NOISE * smooth, 2)) + WHITE_NOISE * white
+    x -= shears[:, None] * np.linspace(-0.5, 0.5, length)
+    here, there = np.linspace(0, 1, length), np.linspace(0, 1, LENGTH)
+    return np.stack([np.interp(there, here, row) for row in x])
+
+
+def _stretched_templates() -> np.ndarray:
+    """(10, 25, 72): what each class looks like behind each amount of padding, beginning at 0."""
+    x = np.array(TEMPLATES)
+    x -= x.mean(axis=1, keepdims=True)
+    x /= x.std(axis=1, keepdims=True)
+    x = (x - x[:, :1]) / 6.0 + 1e-8
+    low, high = PADDING
+    points = x.shape[1] + high
+    padded = [[np.concatenate([row, np.zeros(amount)]) for amount in range(low, high + 1)] for row in x]
+    return np.array([[_resampled(row, points) for row in rows] for rows in padded])
+
+
+def _resampled(x: np.ndarray, points: int) -> np.ndarray:
+    resampled: np.ndarray = np.interp(np.linspace(0, 1, points), np.linspace(0, 1, len(x)), x)
+    return resampled
 
 
 def augmented(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:

@@ -97,6 +97,15 @@ def test_list_tasks_tells_what_they_are() -> None:
         assert all(ref["digest"] and ref["licence"] for ref in record["data"])
 
 
+def test_the_command_says_what_all_its_trainings_took(tmp_path: Path) -> None:
+    arguments = run_arguments(tmp_path, "--json", task=VALLEY)
+    spent = json.loads(carbon_suite(*arguments).stdout)["kwh"]
+    logs = [read_log(path.parent) for path in tmp_path.rglob("log.jsonl")]
+    assert {log.header.role for log in logs} == {"ranked", "calibration"}
+    assert spent == pytest.approx(sum(log.total_microjoules for log in logs) / 3.6e12, rel=1e-9)
+    assert json.loads(carbon_suite(*arguments).stdout)["kwh"] == 0  # nothing was left to do
+
+
 def test_rank_in_every_format(board: Path) -> None:
     for style in ("table", "md", "csv", "latex", "json"):
         made = carbon_suite("rank", str(board), "--format", style)

@@ -23,7 +23,8 @@ class Book:
         total_microjoules: int = 0,
         report: Callable[[int, int], None] | None = None,
     ) -> None:
-        """``report`` is told of the charged and the total microjoules now and then."""
+        """``report`` is told now and then of the microjoules that the run was charged, and of all that this session
+        spent."""
         self.ledger = ledger
         self._charge = charge
         self._log = log
@@ -64,15 +65,23 @@ class Book:
         self._unwritten.clear()
         self._written_at = now
         self._synced_at = now if sync else self._synced_at
-        if self._report and now - self._reported_at >= REPORT_SECONDS:
-            self._reported_at = now
-            self._report(self._charge.microjoules, self.total_microjoules)
+        if now - self._reported_at >= REPORT_SECONDS:
+            self.report()
 
     def heartbeat(self) -> None:
-        """Cut the ledger, and write down the energy so far where nothing was written for a while."""
+        """Cut the ledger, say how far the run is, and write it down where nothing was written for a while."""
         self.ledger.cut()
         if time.monotonic() - self._written_at >= HEARTBEAT_SECONDS:
             self.write("heartbeat", sync=True)
+        else:
+            self._collect()
+            self.report()
+
+    def report(self) -> None:
+        """Say how far the run is."""
+        self._reported_at = time.monotonic()
+        if self._report:
+            self._report(self._charge.microjoules, self.ledger.total_microjoules)
 
     def _collect(self) -> None:
         segments = self.ledger.drain()

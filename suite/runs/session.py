@@ -144,6 +144,7 @@ def _search(
         book.write("heartbeat", sync=True)
         raise
     finally:
+        book.report()
         engine.close()
 
 
@@ -252,10 +253,11 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _report(charged_microjoules: int, total_microjoules: int) -> None:
-    """A line for whoever started this process: how far the run is."""
+def _report(charged_microjoules: int, spent_microjoules: int) -> None:
+    """A line for whoever started this process: how far the run is, and what this session took."""
     with suppress(BrokenPipeError):
-        print(charged_microjoules, total_microjoules, flush=True)
+        sys.stdout.write(f"{charged_microjoules} {spent_microjoules}\n")  # one write, hence whole lines
+        sys.stdout.flush()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -128,7 +128,7 @@ def search_space() -> ConfigurationSpace:
     space.add(
         method,
         decay,
-        Float("learning_rate", (1e-4, 0.1), default=3e-3, log=True),
+        Float("learning_rate", (1e-4, 0.1), default=1e-3, log=True),
         Float("consistency_weight", (1.0, 1000.0), default=100.0, log=True),
         Float("ramp_up", (0.01, 1.0), default=0.3),
         Categorical("normalisation", ["none", "batch", "group"], default="batch"),

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
+from mnist1d.data import get_dataset_args, make_dataset
 
 from suite.data import DataMismatch, verified
-from tasks.signals import DATA, arrays
+from tasks.signals import DATA, arrays, generated
 from tasks.supervised.mnist1d import TASK
 
 
@@ -28,6 +29,15 @@ def test_splits_have_the_published_sizes_and_share_no_signal(data: Mapping[str, 
 def test_every_class_is_in_every_split(data: Mapping[str, torch.Tensor]) -> None:
     for name in ("train", "validation", "test"):
         assert set(data[f"{name}_y"].tolist()) == set(range(10))
+
+
+@pytest.mark.parametrize("variant", [0, 3])
+def test_signals_are_those_of_the_authors_library(variant: int) -> None:
+    settings = get_dataset_args()
+    settings.seed += variant
+    theirs, ours = make_dataset(settings), generated(variant)
+    for name, array in ours.items():
+        assert np.array_equal(array, theirs[name]), name
 
 
 def test_changed_data_are_refused() -> None:
