@@ -9,6 +9,8 @@ import math
 import torch
 from torch.nn import functional
 
+Strength = float | torch.Tensor
+
 
 def shift(x: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
     """Rotate each signal by a whole number of places, uniform in [-most, most]."""
@@ -20,7 +22,7 @@ def shift(x: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tenso
     return x.gather(2, places.to(x.device))
 
 
-def noise(x: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
+def noise(x: torch.Tensor, strength: Strength, generator: torch.Generator) -> torch.Tensor:
     """Add white noise of standard deviation ``strength``."""
     if strength == 0:
         return x
@@ -54,18 +56,23 @@ def stretch(x: torch.Tensor, strength: float, generator: torch.Generator) -> tor
 
 
 def affine(
-    x: torch.Tensor, rotation: float, zoom: float, shear: float, translation: float, generator: torch.Generator
+    x: torch.Tensor,
+    rotation: Strength,
+    zoom: Strength,
+    shear: Strength,
+    translation: Strength,
+    generator: torch.Generator,
 ) -> torch.Tensor:
     """Turn, zoom, shear and move each image about its middle, in one resampling; outside it is zero.
 
     Each is uniform in plus or minus its strength: ``rotation`` in degrees, ``zoom`` as the logarithm of a factor,
-    ``shear`` as a slope, ``translation`` as a share of the side.
+    ``shear`` as a slope, ``translation`` as a share of the side. Differentiable in strengths that are tensors.
     """
     if rotation == zoom == shear == translation == 0:
         return x
     angle, scale, slope, right, down = 2 * torch.rand(5, len(x), generator=generator) - 1
-    cosine = torch.cos(math.radians(rotation) * angle) * torch.exp(-zoom * scale)
-    sine = torch.sin(math.radians(rotation) * angle) * torch.exp(-zoom * scale)
+    turn = rotation * (math.pi / 180) * angle
+    cosine, sine = torch.cos(turn) * torch.exp(-zoom * scale), torch.sin(turn) * torch.exp(-zoom * scale)
     first = torch.stack([cosine, shear * slope * cosine - sine, 2 * translation * right], dim=1)  # the side is 2 long
     second = torch.stack([sine, shear * slope * sine + cosine, 2 * translation * down], dim=1)
     maps = torch.stack([first, second], dim=1).to(x.device, x.dtype)

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from suite.task import Checkpoint, Configuration
-from tasks.networks import mlp
+from tasks.derivatives import CURVES, bend, propagate
+from tasks.networks import Sine, mlp
 from tasks.optimisers import descend
 from tasks.training import Model, Training, require_finite
 
@@ -44,14 +45,26 @@ class CoordinateNetwork(nn.Module):
                 nn.init.xavier_normal_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
-    def output(self, *coordinates: torch.Tensor) -> torch.Tensor:
-        """(points, 1) each -> (points, 1)."""
-        inputs = torch.cat(coordinates, dim=1)
+    def output(self, coordinates: torch.Tensor) -> torch.Tensor:
+        """(points, d) -> (points, 1)."""
+        inputs = coordinates
         if self.frequencies is not None:
             angles = inputs @ self.frequencies
             inputs = torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
         u: torch.Tensor = self.layers(inputs)
         return u
+
+    def derivatives(self, coordinates: torch.Tensor, weights: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Output u (n, 1) at ``coordinates`` (n, d), and (d + 1, n, 1): its gradient, then the sum of its second
+        derivatives along each coordinate, each times its number in ``weights``."""
+        points, along = coordinates.shape
+        inputs = coordinates
+        jacobian = torch.eye(along + 1, along, dtype=inputs.dtype, device=inputs.device)[:, None].expand(-1, points, -1)
+        if self.frequencies is not None:
+            angles, rates = inputs @ self.frequencies, jacobian @ self.frequencies
+            turned, rates = torch.cat([angles, angles + math.pi / 2], dim=1), torch.cat([rates, rates], dim=2)
+            inputs, jacobian = bend(CURVES[Sine], turned, rates, weights)
+        return propagate(self.layers, inputs, jacobian, weights)
 
 
 def root_mean_square(values: torch.Tensor) -> torch.Tensor:

@@ -36,6 +36,7 @@ import numpy as np
 import torch
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer
 from torch import nn
+from torch.func import functional_call
 
 from suite.data import verified
 from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
@@ -91,8 +92,9 @@ def held_out(variant: int) -> dict[str, np.ndarray]:
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-def source_term(x: torch.Tensor, y: torch.Tensor, waves: Waves) -> torch.Tensor:
-    """The right-hand side f(x, y) that makes ``exact`` the solution."""
+def source_term(points: torch.Tensor, waves: Waves) -> torch.Tensor:
+    """(points, 2) -> (points, 1): the right-hand side f that makes ``exact`` the solution."""
+    x, y = points[:, :1], points[:, 1:]
     return -symbol(waves) * torch.sin(waves[0] * math.pi * x) * torch.sin(waves[1] * math.pi * y)
 
 
@@ -105,66 +107,142 @@ def boundary_points(device: str | torch.device) -> torch.Tensor:
 
 
 class Solution(CoordinateNetwork):
-    """The network u(x, y), (points, 1) each -> (points, 1)."""
+    """The network u(x, y), (points, 2) -> (points, 1)."""
 
     def __init__(self, configuration: Configuration) -> None:
         super().__init__(2, configuration)
         self.zero_on_boundary = configuration["boundary"] == "hard"
 
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        u = self.output(x, y)
-        return u * (1 - x.square()) * (1 - y.square()) if self.zero_on_boundary else u
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        u = self.output(points)
+        if self.zero_on_boundary:
+            from_x, from_y = 1 - points[:, :1].square(), 1 - points[:, 1:].square()
+            u = u * from_x * from_y
+        return u
+
+    def laplacian(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(points, 2) -> (points, 1) each: u and u_xx + u_yy."""
+        u, (u_x, u_y, curvature) = self.derivatives(points, (1.0, 1.0))
+        if not self.zero_on_boundary:
+            return u, curvature
+        x, y = points[:, :1], points[:, 1:]
+        from_x, from_y = 1 - x.square(), 1 - y.square()
+        factor = from_x * from_y
+        slopes = -4 * (x * from_y * u_x + y * from_x * u_y)  # twice the products of the gradients
+        return factor * u, factor * curvature + slopes - 2 * (from_x + from_y) * u
 
 
-def residual(model: nn.Module, points: torch.Tensor, waves: Waves, graph: bool = True) -> torch.Tensor:
-    """(points, 2) -> (points, 1): u_xx + u_yy + k^2 u - f. x and y are leaves of their own: one gradient gives both."""
-    x, y = (points[:, axis : axis + 1].clone().requires_grad_() for axis in (0, 1))
-    u = model(x, y)
-    u_x, u_y = torch.autograd.grad(u.sum(), (x, y), create_graph=True)
-    (u_xx,) = torch.autograd.grad(u_x.sum(), x, create_graph=graph, retain_graph=True)
-    (u_yy,) = torch.autograd.grad(u_y.sum(), y, create_graph=graph, retain_graph=True)
-    left: torch.Tensor = u_xx + u_yy + WAVENUMBER**2 * u
-    return left - source_term(x, y, waves)
+class Laplacian(nn.Module):
+    """``Solution.laplacian`` as a module, so that it can be called with other parameters."""
+
+    def __init__(self, net: Solution) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.net.laplacian(points)
+
+
+@dataclass(frozen=True)
+class Given:
+    """``net`` with other parameters."""
+
+    net: Solution
+    parameters: Data
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        u: torch.Tensor = functional_call(self.net, dict(self.parameters), (points,))
+        return u
+
+    def laplacian(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        named = {f"net.{name}": value for name, value in self.parameters.items()}
+        u, curvature = functional_call(Laplacian(self.net), named, (points,))
+        return u, curvature
+
+
+def residual(model: Solution | Given, points: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+    """(points, 2) -> (points, 1): u_xx + u_yy + k^2 u - f, where ``source`` (points, 1) is f."""
+    u, curvature = model.laplacian(points)
+    return curvature + WAVENUMBER**2 * u - source
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is minimised: squared residual at ``inside`` (n, 2) and, where the boundary is soft, u^2 on ``boundary``."""
+    """What is minimised: squared residual at ``inside`` (n, 2), where the source term is ``source`` (n, 1), and, where
+    the boundary is soft, u^2 on ``boundary``."""
 
     inside: torch.Tensor
+    source: torch.Tensor
     boundary: torch.Tensor
     boundary_weight: float
-    waves: Waves
 
-    def loss(self, model: nn.Module) -> torch.Tensor:
-        loss = residual(model, self.inside, self.waves).square().mean()
+    def loss(self, model: Solution) -> torch.Tensor:
+        loss = residual(model, self.inside, self.source).square().mean()
         if self.boundary_weight:
-            on_boundary = model(self.boundary[:, :1], self.boundary[:, 1:])
-            loss = loss + self.boundary_weight * on_boundary.square().mean()
+            loss = loss + self.boundary_weight * model(self.boundary).square().mean()
         return loss
 
 
 def problem(configuration: Configuration, seed: int, device: str, waves: Waves) -> Problem:
     """The problem on points drawn once for the whole training."""
     count = int(configuration["points"])
-    inside = 2.0 * torch.rand(count, 2, generator=stream(seed, "points")) - 1.0
+    inside = (2.0 * torch.rand(count, 2, generator=stream(seed, "points")) - 1.0).to(device)
     weight = float(configuration.get("boundary_weight", 0.0))
-    return Problem(inside.to(device), boundary_points(device), weight, waves)
+    return Problem(inside, source_term(inside, waves), boundary_points(device), weight)
 
 
-def defect(model: nn.Module, points: torch.Tensor, waves: Waves) -> torch.Tensor:
+def defect(model: Solution | Given, points: torch.Tensor, waves: Waves) -> torch.Tensor:
     """How far ``model`` is from solving the equation at ``points`` (n, 2) and on the boundary; 1 for zero."""
-    inside = root_mean_square(residual(model, points, waves, graph=False).detach())
-    boundary = boundary_points(points.device)
-    on_boundary = root_mean_square(model(boundary[:, :1], boundary[:, 1:]).detach())
-    source = root_mean_square(source_term(points[:, :1], points[:, 1:], waves))
-    return (inside + symbol(waves) * on_boundary) / source
+    source = source_term(points, waves)
+    inside = root_mean_square(residual(model, points, source))
+    on_boundary = root_mean_square(model(boundary_points(points.device)))
+    return (inside + symbol(waves) * on_boundary) / root_mean_square(source)
 
 
-@torch.no_grad()
 def error(model: nn.Module, points: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Relative L2 error of ``model`` at ``points`` (n, 2) against ``truth`` (n, 1)."""
-    return root_mean_square(model(points[:, :1], points[:, 1:]) - truth) / root_mean_square(truth)
+    return root_mean_square(model(points) - truth) / root_mean_square(truth)
+
+
+@dataclass(frozen=True)
+class WeightedResiduals:
+    """The default's training as a differentiable problem: a weight for the residual at each point and one for the
+    boundary, 1,001 hyper-parameters (McClenny & Braga-Neto 2023, Self-Adaptive Physics-Informed Neural Networks,
+    arXiv:2009.04544, who let them follow the inner loss)."""
+
+    net: Solution
+    problem: Problem
+    held_out: torch.Tensor
+    waves: Waves
+    configuration: Configuration
+
+    def hyperparameters(self) -> dict[str, torch.Tensor]:
+        """``weight_logits`` (1000,), ``log_boundary_weight`` ()."""
+        inside = self.problem.inside
+        return {
+            "weight_logits": torch.zeros(len(inside), device=inside.device),
+            "log_boundary_weight": torch.tensor(math.log(self.problem.boundary_weight), device=inside.device),
+        }
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in self.net.named_parameters()}
+
+    def inner_loss(self, parameters: Data, hyperparameters: Data, step: int) -> torch.Tensor:
+        """Weighted squares of the residual and of u on the boundary over that of the source term, at all points
+        whatever the ``step``."""
+        solution, problem = Given(self.net, parameters), self.problem
+        weights = 2 * hyperparameters["weight_logits"].sigmoid()  # 1 at the start
+        squares = residual(solution, problem.inside, problem.source).square().squeeze(1)
+        on_boundary = hyperparameters["log_boundary_weight"].exp() * solution(problem.boundary).square().mean()
+        return ((weights * squares).mean() + on_boundary) / problem.source.square().mean()
+
+    def outer_loss(self, parameters: Data, hyperparameters: Data) -> torch.Tensor:
+        """The logarithm of the defect at the validation points."""
+        return defect(Given(self.net, parameters), self.held_out, self.waves).log()
+
+    def checkpoint(self, parameters: Data, hyperparameters: Data) -> Checkpoint:
+        """As of a full training."""
+        return Checkpoint(EVALUATIONS, {"configuration": dict(self.configuration), "model": dict(parameters)})
 
 
 def waves_in(data: Data) -> Waves:
@@ -191,6 +269,14 @@ class Helmholtz:
         training = begin(configuration, seed, model, [{"params": list(model.parameters())}], start)
         return minimised(training, problem(configuration, seed, device, waves_in(data)).loss, start)
 
+    def differentiable(self, data: Data, seed: int, device: str) -> WeightedResiduals:
+        with drawn_from(stream(seed, "weights")):
+            net = Solution(self.spec.default).to(device)
+        waves = waves_in(data)
+        posed = problem(self.spec.default, seed, device, waves)
+        return WeightedResiduals(net, posed, data["validation_x"].to(device), waves, self.spec.default)
+
+    @torch.no_grad()
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """log10 of the defect on the validation points or of the error on the test points, both relative, at most 1."""
         model, _, device = restored(Solution, checkpoint.state)

@@ -37,6 +37,7 @@ FIRST_COEFFICIENTS = (0.0, 0.1)  # where every training starts
 OBSERVATIONS = {"train": 300, "validation": 1000}
 NOISE = 0.02  # over the standard deviation of the solution at the observed points
 QUADRATURE_NODES = 100
+TIME_SCALE = 2.0  # the network sees t in [0, 1] as from -1 to 1
 RESOLUTION = 0.006  # error of the coefficients that the noise hides
 WORST = 1.0  # ten times the error of coefficients of zero
 
@@ -87,8 +88,14 @@ def observations(variant: int) -> dict[str, np.ndarray]:
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
+def scaled(points: torch.Tensor) -> torch.Tensor:
+    """(points, 2) -> the same, with t in [-1, 1] as x is."""
+    x, t = points[:, :1], points[:, 1:]
+    return torch.cat([x, TIME_SCALE * t - 1], dim=1)
+
+
 class Burgers(CoordinateNetwork):
-    """The network u(x, t), (points, 1) each -> (points, 1), and the coefficients of the equation it is to solve."""
+    """The network u(x, t), (points, 2) -> (points, 1), and the coefficients of the equation it is to solve."""
 
     def __init__(self, configuration: Configuration) -> None:
         super().__init__(2, configuration)
@@ -96,8 +103,8 @@ class Burgers(CoordinateNetwork):
         self.convection = nn.Parameter(torch.tensor(convection))
         self.log_viscosity = nn.Parameter(torch.tensor(math.log(viscosity)))
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        return self.output(x, 2 * t - 1)
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        return self.output(scaled(points))
 
     def coefficients(self) -> torch.Tensor:
         """(2,): lambda and nu."""
@@ -105,19 +112,16 @@ class Burgers(CoordinateNetwork):
 
 
 def residual(model: Burgers, points: torch.Tensor) -> torch.Tensor:
-    """(points, 2) -> (points, 1): u_t + lambda u u_x - nu u_xx, with x and t as leaves of their own."""
-    x, t = (points[:, axis : axis + 1].clone().requires_grad_() for axis in (0, 1))
-    u = model(x, t)
-    u_x, u_t = torch.autograd.grad(u.sum(), (x, t), create_graph=True)
-    (u_xx,) = torch.autograd.grad(u_x.sum(), x, create_graph=True)
+    """(points, 2) -> (points, 1): u_t + lambda u u_x - nu u_xx."""
+    u, (u_x, u_t, u_xx) = model.derivatives(scaled(points), (1.0, 0.0))
     convection, viscosity = model.coefficients()
-    left: torch.Tensor = u_t + convection * u * u_x - viscosity * u_xx
+    left: torch.Tensor = TIME_SCALE * u_t + convection * u * u_x - viscosity * u_xx
     return left
 
 
 def misfit(model: Burgers, points: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
     """(points, 2) and (points, 1) -> (points, 1): the network less what was observed."""
-    difference: torch.Tensor = model(points[:, :1], points[:, 1:]) - observed
+    difference: torch.Tensor = model(points) - observed
     return difference
 
 

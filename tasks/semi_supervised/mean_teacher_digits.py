@@ -22,11 +22,15 @@ From ``carbon-suite constants`` on a loaded machine, so energies are provisional
 thread, Python 3.11, torch 2.13.0, numpy 2.4.6.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float
+from torch import nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from suite.data import verified
@@ -42,6 +46,8 @@ LABELS_PER_CLASS = 8
 STEPS, STEP = 600, 20
 UNLABELLED_BATCH = 64  # beside all labelled images
 DEPTH = 3
+STRENGTHS = {"rotation": 30.0, "zoom": 0.4, "shear": 0.5, "translation": 0.2}  # of the changes, at most
+LEAST_STRENGTH = 0.05  # share of these where the differentiable problem starts
 
 DATA = replace(
     digits.DATA,
@@ -53,7 +59,8 @@ DATA = replace(
 def build_model(configuration: Configuration) -> Taught:
     """(batch, 1, 8, 8) -> (batch, 10) logits; the first weights come from the global generator."""
     width, norm = int(configuration["width"]), str(configuration["normalisation"])
-    return Taught(image_cnn(digits.SIDE, digits.CLASSES, width, DEPTH, norm))
+    act = str(configuration.get("activation", "relu"))
+    return Taught(image_cnn(digits.SIDE, digits.CLASSES, width, DEPTH, norm, act))
 
 
 def begin(configuration: Configuration, seed: int, device: str) -> Training[Taught]:
@@ -65,12 +72,11 @@ def begin(configuration: Configuration, seed: int, device: str) -> Training[Taug
     return Training(configuration, seed, model, optimiser, streams)
 
 
-def view(x: torch.Tensor, configuration: Configuration, generator: torch.Generator) -> torch.Tensor:
-    """(batch, 1, 8, 8) -> the same, each image changed at random as strongly as the configuration says."""
-    names = ("rotation", "zoom", "shear", "translation")
-    rotation, zoom, shear, translation = (float(configuration[name]) for name in names)
+def view(x: torch.Tensor, changes: Mapping[str, Any], generator: torch.Generator) -> torch.Tensor:
+    """(batch, 1, 8, 8) -> the same, each image changed at random as strongly as ``changes`` says (a configuration)."""
+    rotation, zoom, shear, translation = (changes[name] for name in STRENGTHS)
     x = augmentation.affine(x, rotation, zoom, shear, translation, generator)
-    return augmentation.noise(x, float(configuration["noise"]), generator)
+    return augmentation.noise(x, changes["noise"], generator)
 
 
 def train_step(training: Training[Taught], data: Data, step: int) -> torch.Tensor:
@@ -88,6 +94,64 @@ def train_step(training: Training[Taught], data: Data, step: int) -> torch.Tenso
     descend(training.optimiser, loss, "cosine", step / STEPS)
     model.follow(float(configuration.get("decay", 0.0)), step)
     return loss.detach()
+
+
+@dataclass(frozen=True)
+class WeightedImages:
+    """The Pi model as a differentiable problem: a weight for each image without label, one for all of them, and the
+    strengths of the changes, 903 hyper-parameters.
+
+    The rest is the default's, but for group normalisation, whose layers keep no statistics, and a smooth activation,
+    since the hypergradient of a training needs second derivatives, which a rectifier hides. Gradients go through both
+    predictions of an image, as Laine & Aila have it.
+    """
+
+    model: nn.Module
+    data: Data
+    configuration: Configuration
+    seed: int
+
+    def hyperparameters(self) -> dict[str, torch.Tensor]:
+        """``weight_logits`` (897,), ``log_consistency`` (), ``log_strengths`` (4,) as shares of the search space's
+        largest, ``log_noise`` ()."""
+        device = self.data["unlabelled_x"].device
+        return {
+            "weight_logits": torch.zeros(len(self.data["unlabelled_x"]), device=device),
+            "log_consistency": torch.tensor(math.log(float(self.configuration["consistency_weight"])), device=device),
+            "log_strengths": torch.full((len(STRENGTHS),), math.log(LEAST_STRENGTH), device=device),
+            "log_noise": torch.tensor(math.log(float(self.configuration["noise"])), device=device),
+        }
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in self.model.named_parameters()}
+
+    def inner_loss(self, parameters: Data, hyperparameters: Data, step: int) -> torch.Tensor:
+        """Cross-entropy of the labelled images, and the weighted squared difference of two predictions of others."""
+        random = stream(self.seed, f"batch {step}")
+        x, y, others = self.data["labelled_x"], self.data["labelled_y"], self.data["unlabelled_x"]
+        chosen = torch.randint(len(others), (UNLABELLED_BATCH,), generator=random).to(others.device)
+        shares = zip(STRENGTHS.items(), hyperparameters["log_strengths"].exp(), strict=True)
+        changes = {name: largest * share for (name, largest), share in shares}
+        changes["noise"] = hyperparameters["log_noise"].exp()
+        seen = torch.cat([view(x, changes, random), view(others[chosen], changes, random)])
+        logits: torch.Tensor = functional_call(self.model, dict(parameters), (seen,))
+        seen_again = functional_call(self.model, dict(parameters), (view(others[chosen], changes, random),))
+        differences = (logits[len(x) :].softmax(dim=1) - seen_again.softmax(dim=1)).square().mean(dim=1)
+        weights = 2 * hyperparameters["weight_logits"][chosen].sigmoid()  # 1 at the start
+        ramp = ramp_up(step / (STEPS * float(self.configuration["ramp_up"])))
+        consistency = hyperparameters["log_consistency"].exp() * (weights * differences).mean()
+        loss: torch.Tensor = functional.cross_entropy(logits[: len(x)], y) + ramp * consistency
+        return loss
+
+    def outer_loss(self, parameters: Data, hyperparameters: Data) -> torch.Tensor:
+        """Cross-entropy on the validation images."""
+        logits = functional_call(self.model, dict(parameters), (self.data["validation_x"],))
+        return functional.cross_entropy(logits, self.data["validation_y"])
+
+    def checkpoint(self, parameters: Data, hyperparameters: Data) -> Checkpoint:
+        """As of a full training, with the student as its own teacher."""
+        model = {f"{part}.{name}": value for part in ("student", "teacher") for name, value in parameters.items()}
+        return Checkpoint(STEPS, {"configuration": dict(self.configuration), "model": model})
 
 
 @dataclass(frozen=True)
@@ -115,6 +179,14 @@ class MeanTeacherDigits:
                 require_finite(loss, step + 1)
                 yield training.checkpoint(step + 1)
 
+    def differentiable(self, data: Data, seed: int, device: str) -> WeightedImages:
+        configuration = {name: value for name, value in self.spec.default.items() if name != "decay"}
+        configuration |= {"method": "pi", "normalisation": "group", "activation": "gelu"}
+        with drawn_from(stream(seed, "weights")):
+            model = build_model(configuration).student.to(device)
+        here = {name: values.to(device) for name, values in data.items()}
+        return WeightedImages(model, here, configuration, seed)
+
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the images of ``split`` that the teacher puts into a wrong class."""
         return error_rate(build_model, data, checkpoint, split)
@@ -133,10 +205,7 @@ def search_space() -> ConfigurationSpace:
         Float("ramp_up", (0.01, 1.0), default=0.3),
         Categorical("normalisation", ["none", "batch", "group"], default="batch"),
         Categorical("width", [8, 16, 32], default=16, ordered=True),
-        Float("rotation", (0.0, 30.0), default=0.0),
-        Float("zoom", (0.0, 0.4), default=0.0),
-        Float("shear", (0.0, 0.5), default=0.0),
-        Float("translation", (0.0, 0.2), default=0.0),
+        *(Float(name, (0.0, largest), default=0.0) for name, largest in STRENGTHS.items()),
         Float("noise", (0.0, 0.4), default=0.15),
         EqualsCondition(decay, method, "mean-teacher"),
     )

@@ -116,7 +116,7 @@ def test_residual_is_that_of_finite_differences() -> None:
         model.log_viscosity.fill_(math.log(0.3))
 
     def u(x: float, t: float) -> float:
-        return float(model(torch.tensor([[x]], dtype=torch.float64), torch.tensor([[t]], dtype=torch.float64)).detach())
+        return float(model(torch.tensor([[x, t]], dtype=torch.float64)).detach())
 
     x, t = 0.3, 0.6
     u_t = (u(x, t + step) - u(x, t - step)) / (2 * step)
