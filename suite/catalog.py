@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from suite.energy.meter import MeterFactory, Unavailable
+from suite.energy.replay import PREFIX as REPLAY
+from suite.energy.replay import ReplayFile
 from suite.search.strategy import Strategy, StrategyInfo
 from suite.task import Task, TaskSpec, card_path
 
@@ -45,14 +47,14 @@ def meter_names() -> list[str]:
 def select(group: str, patterns: Sequence[str]) -> list[str]:
     """Names in ``group`` that match one of the glob ``patterns`` at least, in the catalogue's order, each once.
 
-    A name, or a reference to a file (``file.py:OBJECT``), stands for itself. Of tasks a glob matches those that are
-    embedded only: what downloads data or needs an extra is named in full. Raises ``CatalogError`` for a pattern that
-    matches nothing.
+    A name, or a reference to a file (``file.py:OBJECT``, ``replay:FILE``), stands for itself. Of tasks a glob matches
+    those that are embedded only: what downloads data or needs an extra is named in full. Raises ``CatalogError`` for a
+    pattern that matches nothing.
     """
     names = _names(group)
     chosen: dict[str, None] = {}
     for pattern in patterns:
-        if _is_reference(pattern) or pattern in names:
+        if _is_reference(pattern) or pattern in names or (group == METERS and pattern.startswith(REPLAY)):
             chosen[pattern] = None
             continue
         matches = [name for name in names if fnmatchcase(name, pattern)]
@@ -106,7 +108,12 @@ def load_strategy(name: str) -> type[Strategy]:
 
 
 def load_meter(name: str) -> MeterFactory:
-    """What builds the meter called ``name`` from ``Means``. Raises ``CatalogError``; the call, ``Unavailable``."""
+    """What builds the meter called ``name`` from ``Means``; ``replay:FILE`` plays a recorded trace back.
+
+    Raises ``CatalogError``; the call, ``Unavailable``.
+    """
+    if name.startswith(REPLAY):
+        return ReplayFile(Path(name.removeprefix(REPLAY)).resolve())
     factory: MeterFactory = _load(METERS, name)
     return factory
 

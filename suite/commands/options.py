@@ -22,7 +22,8 @@ _METERING: Final = (
         "meters",
         multiple=True,
         metavar="NAME",
-        help="Meter to use, one a component, or auto: the best source of each that is here. [default: auto]",
+        help="Meter to use, one a component; auto for the best source of each that is here; replay:FILE for a recorded "
+        "trace. [default: auto]",
     ),
     click.option("--watts-per-core", type=float, help="Declared power that one busy core adds. [default: 10]"),
     click.option("--idle-watts", type=float, help="Declared power of the machine at rest. [default: 1 a core]"),

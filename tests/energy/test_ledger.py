@@ -14,7 +14,7 @@ from suite.energy.cpu_time import CpuTime
 from suite.energy.ledger import Gaps, Label, Ledger, Phase, Segment
 from suite.energy.meter import Means, MeterInfo, Unavailable
 from suite.energy.processes import ProcessTree
-from suite.energy.recorded import Recorded
+from suite.energy.replay import Replay
 
 
 class Processes(ProcessTree):
@@ -47,7 +47,7 @@ NONE = Changes()
 
 def make(trace: list[int], processes: ProcessTree | None = None, clock: Callable[[], int] | None = None) -> Ledger:
     ticks: Iterator[int] = iter(range(0, 10**9, 7))
-    return Ledger([Recorded(trace)], processes or Processes(), clock or (lambda: next(ticks)), shortest_ns=0)
+    return Ledger([Replay(trace)], processes or Processes(), clock or (lambda: next(ticks)), shortest_ns=0)
 
 
 def by_label(segments: list[Segment]) -> dict[Label, int]:
@@ -133,7 +133,7 @@ def test_a_counter_that_falls_back_costs_its_fall_and_never_counts_below_zero(tr
 
 def test_two_meters_of_one_component_are_refused() -> None:
     with pytest.raises(ValueError, match="one meter a component, got"):
-        Ledger([Recorded([0]), Recorded([0])], Processes())
+        Ledger([Replay([0]), Replay([0])], Processes())
 
 
 class Growing:
@@ -191,7 +191,7 @@ def test_the_energy_of_a_gpu_belongs_to_the_trials_in_hand() -> None:
 
 def test_a_suspended_machine_is_noticed_once() -> None:
     asleep = [5 * 10**9]
-    ledger = Ledger([Recorded([0])], Processes(), asleep=lambda: asleep[0])
+    ledger = Ledger([Replay([0])], Processes(), asleep=lambda: asleep[0])
     asleep[0] += 300_000  # two clocks are never read at the same moment
     assert not ledger.drain_gaps()
     asleep[0] += 3600 * 10**9

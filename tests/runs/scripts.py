@@ -5,7 +5,21 @@ from typing import ClassVar
 
 from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, StrategyInfo, Trial
 
-ACTS = ("work", "raise", "nan", "diverge", "exit", "segfault", "short", "child", "orphan", "linger", "sleep", "work")
+ACTS = (
+    "work",
+    "raise",
+    "nan",
+    "diverge",
+    "exit",
+    "segfault",
+    "short",
+    "busy",
+    "child",
+    "orphan",
+    "linger",
+    "sleep",
+    "work",
+)
 
 
 class Acts:

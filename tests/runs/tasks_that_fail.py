@@ -13,7 +13,7 @@ from ConfigSpace import Categorical, ConfigurationSpace, Float
 from suite.space import Configuration
 from suite.task import Checkpoint, Fidelity, Metric, Split, TaskSpec
 
-BUSY_SECONDS = 0.3
+BUSY_SECONDS = 0.5
 _BURN = f"import time\nwhile time.process_time() < {BUSY_SECONDS}: pass"
 _ORPHAN = f"""import os
 if os.fork() == 0:
@@ -35,6 +35,7 @@ SPACE.add(
             "segfault",
             "hang",
             "sleep",
+            "busy",
             "child",
             "orphan",
             "linger",
@@ -67,11 +68,12 @@ def act_out(act: str) -> None:
             time.sleep(3600)
         case "sleep":
             time.sleep(0.3)
+        case "busy":
+            burn(BUSY_SECONDS)
         case "child":
             subprocess.run([sys.executable, "-S", "-c", _BURN], check=True)
         case "orphan":
-            subprocess.run([sys.executable, "-S", "-c", _ORPHAN], check=True)
-            time.sleep(3 * BUSY_SECONDS)
+            subprocess.run([sys.executable, "-S", "-c", _ORPHAN], check=True, stdout=subprocess.PIPE)  # till it ends
         case "linger":
             subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(3600)"], start_new_session=True)
 
