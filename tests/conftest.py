@@ -32,13 +32,15 @@ def data_at_hand() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def path_of_tests(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder from which other processes import ``tests`` and nothing else: ``suite`` and ``tasks`` are to be the
-    installed ones, which this checkout's would hide."""
+@pytest.fixture(autouse=True, scope="session")
+def tests_importable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Other processes import ``tests`` too, and nothing else of this checkout: ``suite`` and ``tasks`` are to be the
+    installed ones."""
     folder = tmp_path_factory.mktemp("importable")
     (folder / HERE.name).symlink_to(HERE, target_is_directory=True)
-    return str(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        yield
 
 
 def script(name: str) -> str:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -25,14 +24,6 @@ from tests.runs.task_without_data import CONTENT, FILE
 MEASURED = f"{HERE / 'runs' / 'measured.py'}:TASK"
 RUINS = f"{HERE / 'runs' / 'task_without_data.py'}:TASK"
 BUDGET = "300"  # in trainings of about a millisecond
-
-
-@pytest.fixture(scope="module", autouse=True)
-def importable_tests(path_of_tests: str) -> Iterator[None]:
-    """The measured valley imports the valley, in the runs' processes too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", path_of_tests)
-        yield
 
 
 class Made(NamedTuple):

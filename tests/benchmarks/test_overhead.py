@@ -37,24 +37,24 @@ TRIALS = 100  # in a round
 pytestmark = pytest.mark.filterwarnings("ignore")  # codecarbon's
 
 
-class Timed:
+class Timed(OptunaStrategy):
     """A random search that knows the CPU time of its own asks and tells."""
 
     info: ClassVar = StrategyInfo("timed", family="benchmarks", summary="random search by Optuna")
 
     def __init__(self, problem: Problem) -> None:
-        self._inner = OptunaStrategy(problem, RandomSampler(seed=0))
+        super().__init__(problem, RandomSampler(seed=0))
         self.cpu_ns = 0
 
     def ask(self) -> Proposal:
         start = time.process_time_ns()
-        answer = self._inner.ask()
+        answer = super().ask()
         self.cpu_ns += time.process_time_ns() - start
         return answer
 
     def tell(self, trial: Trial) -> None:
         start = time.process_time_ns()
-        self._inner.tell(trial)
+        super().tell(trial)
         self.cpu_ns += time.process_time_ns() - start
 
 
