@@ -20,10 +20,12 @@ from ConfigSpace.hyperparameters import Hyperparameter
 Value = str | int | float | bool
 Configuration = Mapping[str, Value]
 
+_spell = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode  # made once: that takes longer
+
 
 def canonical(configuration: Configuration) -> str:
     """The one spelling of a configuration: JSON with sorted keys. Equal configurations have equal spellings."""
-    return json.dumps(dict(configuration), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _spell(dict(configuration))
 
 
 def training_seed(run_seed: int, configuration: Configuration) -> int:

@@ -9,7 +9,7 @@ A meter that has no reading leaves its energy to the next cut at which it has on
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, Self, get_args
 
@@ -215,9 +215,9 @@ class Ledger:
                     open_.microjoules[component] = open_.microjoules.get(component, 0) + share
         for open_, share in _split(now - self._time, weights):
             open_.wall_ns += share
-        if self._lanes:
-            trials = sum(lane.label.trial is not None for lane in self._lanes.values())
-            self._processes.busy_ns += trials * (now - self._time)
+        for lane in self._lanes.values():
+            if lane.label.trial is not None:
+                self._processes.busy_ns += now - self._time
         self._time = now
 
     def drain(self) -> list[Segment]:
@@ -278,7 +278,7 @@ class Ledger:
             reading = self._processes.worker_cpu_ns(pid)
             if reading > lane.cpu_ns:
                 workers += reading - lane.cpu_ns
-                divided = list(self._divided(lane, reading))
+                divided = self._divided(lane, reading)
                 weights += divided
                 if lane.label.trial is not None:
                     at_trials += divided
@@ -289,7 +289,7 @@ class Ledger:
             weights.append((self._at(self._stack[-1]), own))
         for open_, cpu_ns in weights:
             open_.cpu_ns += cpu_ns
-        if not at_trials:
+        if not at_trials and ("gpu" in self._meters or not weights):
             at_trials = [(self._at(lane.label), 1) for lane in self._lanes.values() if lane.label.trial is not None]
         return weights or at_trials or [(self._at(self._stack[-1]), 1)], at_trials
 
@@ -300,15 +300,17 @@ class Ledger:
         self._main_cpu_ns = max(total, self._main_cpu_ns)
         return [(open_, 1)]
 
-    def _divided(self, lane: _Lane, reading: int) -> Iterator[tuple[_Open, int]]:
+    def _divided(self, lane: _Lane, reading: int) -> list[tuple[_Open, int]]:
         """What ``lane`` used up to ``reading``, by label: its trial may have changed its phase in between."""
+        parts = []
         if lane.label.trial is not None:
             for phase, cpu_ns in lane.changes.entered():
                 if phase != lane.label.phase and lane.cpu_ns <= cpu_ns <= reading:
-                    yield self._at(lane.label), cpu_ns - lane.cpu_ns
+                    parts.append((self._at(lane.label), cpu_ns - lane.cpu_ns))
                     lane.label, lane.cpu_ns = Label(phase, lane.label.trial), cpu_ns
-        yield self._at(lane.label), reading - lane.cpu_ns
+        parts.append((self._at(lane.label), reading - lane.cpu_ns))
         lane.cpu_ns = reading
+        return parts
 
 
 def _split(amount: int, weights: Sequence[tuple[_Open, int]]) -> Sequence[tuple[_Open, int]]:
@@ -316,7 +318,7 @@ def _split(amount: int, weights: Sequence[tuple[_Open, int]]) -> Sequence[tuple[
     last, _ = weights[-1]
     if len(weights) == 1:
         return ((last, amount),)
-    total = sum(weight for _, weight in weights)
+    total = sum([weight for _, weight in weights])  # lists: a generator takes twice as long, and this runs at every cut
     shares = [(open_, amount * weight // total) for open_, weight in weights[:-1]]
-    shares.append((last, amount - sum(share for _, share in shares)))
+    shares.append((last, amount - sum([share for _, share in shares])))
     return shares
