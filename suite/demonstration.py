@@ -9,7 +9,7 @@ from suite.runs.board import Board, Settings
 TASKS: Final = ("supervised/mnist1d", "few_shot/sinusoid", "physics_informed/helmholtz")
 STRATEGIES: Final = ("random", "tpe", "hyperband")
 SEEDS: Final = (0, 1)
-BUDGET: Final = 1.2  # random trainings a run; a ranked board has forty
+BUDGET: Final = 1.0  # random trainings a run; a ranked board has forty
 
 
 def board(out: Path) -> Board:

@@ -66,6 +66,58 @@ def show(kind: str, records: Sequence[Record]) -> None:
     _print_table(Console(), kind, rows)
 
 
+def task_page(records: Sequence[Record]) -> str:
+    """The tasks with their figures, as a page in Markdown."""
+    rows = [_MARKDOWN_HEAD, "|".join(["", *("---" for _ in _MARKDOWN_HEAD.split("|")[1:-1]), ""])]
+    rows += [f"| {' | '.join(_markdown_cells(record))} |" for record in records]
+    machines = sorted({_machine(record["constants"]) for record in records if record["constants"]})
+    return "\n".join([_PAGE_HEAD, *rows, "", "Measured on:", "", *(f"- {machine}" for machine in machines), ""])
+
+
+_PAGE_HEAD: Final = """\
+# The tasks and their figures
+
+This page is what `carbon-suite list tasks --md` prints, from the cards beside the tasks, which `carbon-suite constants
+TASK --out DIR` measures. Energies there are estimated: CPU time times declared watts. All figures are provisional until
+a board of many seeds is recorded.
+
+Test values are medians over seeds, with the standard deviation over seeds behind; *best* is the best configuration
+found, retrained; *headroom* is the difference of the two in these standard deviations; *dearest* is the energy of the
+dearest of the random configurations over that of the default. A dash is not measured.
+"""
+_MARKDOWN_HEAD: Final = (
+    "| task | fidelity | default, CPU s | test metric | default | best | headroom | median of random | dearest | n |"
+)
+
+
+def _markdown_cells(record: Record) -> list[str]:
+    constants = record["constants"] or {}
+    fidelity = record["fidelity"]
+    noise = f" ± {record['sigma_seed']:.2g}" if record["sigma_seed"] is not None else ""
+    n = f"{constants['seeds']} seeds, {constants['configurations']} configurations" if constants else "-"
+    return [
+        f"`{record['name']}` {record['version']}",
+        f"{fidelity['maximum']} {fidelity['unit']}",
+        _rounded(record["default_cpu_seconds"], 2),
+        f"{record['test']['metric']} ({record['test']['direction']})",
+        _rounded(record["default_test"]) + noise,
+        _rounded(record["best_test"]),
+        _rounded(record["headroom_sigmas"], 2),
+        _rounded(constants.get("median_test")),
+        _rounded(constants.get("longest_over_default"), 2),
+        n,
+    ]
+
+
+def _rounded(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def _machine(constants: Record) -> str:
+    measured_on = constants["measured_on"]
+    return f"{measured_on['cpu']}, Python {measured_on['python']}, {measured_on['versions']}"
+
+
 def show_one(kind: str, record: Record) -> None:
     console = Console()
     _print_facts(console, {name: value for name, value in record.items() if name not in ("space", "data", "constants")})

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,11 @@ def test_every_task_of_the_catalogue_is_listed_with_all_fields() -> None:
         for ref in record["data"]:
             assert all(ref[name] for name in ("name", "version", "digest", "licence", "source", "splits"))
     json.dumps(records, allow_nan=False)
+
+
+def test_the_page_of_tasks_is_that_of_their_cards() -> None:
+    page = Path(__file__).parents[1] / "docs" / "tasks.md"
+    assert page.read_text() == listing.task_page(listing.tasks()), "carbon-suite list tasks --md > docs/tasks.md"
 
 
 def test_measured_figures_have_plain_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,17 @@ from suite.commands.options import JSON, examples, print_json
     "list", epilog=examples("carbon-suite list", "carbon-suite list strategies", "carbon-suite list tasks --json")
 )
 @click.argument("kind", type=click.Choice(["tasks", "strategies", "meters"]), required=False)
+@click.option("--md", "as_page", is_flag=True, help="A page in Markdown: the tasks with their measured figures.")
 @JSON
-def list_(kind: str | None, as_json: bool) -> None:
+def list_(kind: str | None, as_page: bool, as_json: bool) -> None:
     """What the catalogue holds: tasks, strategies, meters."""
     from suite import listing
 
+    if as_page:
+        if kind != "tasks" or as_json:
+            raise click.UsageError("--md is of tasks, and without --json: carbon-suite list tasks --md")
+        click.echo(listing.task_page(listing.tasks()), nl=False)
+        return
     kinds = [kind] if kind else ["tasks", "strategies", "meters"]
     records = {name: listing.KINDS[name]() for name in kinds}
     if as_json:
