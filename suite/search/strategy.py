@@ -49,7 +49,8 @@ class Trial:
     number: 0 for the default configuration that every strategy is given; proposals are 1, 2, ... in the order asked.
     objectives: the validation metric in its own unit and direction, then the energy in joules where the strategy
     declares "objectives". A trial that did not come to a value carries the worst value that this run has seen, which
-    is finite. constraints: values that must be <= 0. joules: what the trial cost.
+    is finite. constraints: values that must be <= 0, told where the strategy declares "constraints": by how many joules
+    the trial cost more than trial 0. joules: what the trial cost.
     """
 
     number: int
