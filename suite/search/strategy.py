@@ -99,6 +99,19 @@ class StrategyInfo:
     paper: str | None = None
 
 
+def refusal(info: StrategyInfo, problem: Problem) -> str | None:
+    """Why a strategy with these capabilities is not given ``problem``; None where they admit it."""
+    conditional = [name for name in problem.space if problem.space.parent_conditions_of[name]]
+    if conditional and "conditional" not in info.capabilities:
+        return f"strategy {info.name} does not declare the capability 'conditional', and {conditional} are conditional"
+    if problem.workers > 1 and "asynchronous" not in info.capabilities:
+        return (
+            f"strategy {info.name} does not declare the capability 'asynchronous', so that it has one proposal at a "
+            f"time; it was to have {problem.workers}: run it with one worker"
+        )
+    return None
+
+
 @runtime_checkable
 class Strategy(Protocol):
     """An outer loop. A class that is built from a ``Problem`` and carries its ``StrategyInfo`` as ``info``.
