@@ -35,7 +35,7 @@ from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.metering import open_meters
 from suite.runs.plan import RunPlan
 from suite.runs.runner import Runner, keeps_checkpoints
-from suite.search.strategy import Problem, Strategy
+from suite.search.strategy import Problem, Strategy, refusal
 from suite.task import TaskSpec
 
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
@@ -170,6 +170,8 @@ def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trial
         workers=plan.workers,
         mutable=spec.mutable,
     )
+    if reason := refusal(factory.info, problem):
+        raise RunError(reason)
     try:
         strategy = factory(problem)
         zero = trials.trial_zero()
