@@ -136,7 +136,7 @@ class LocalEngine:
     def _receive(self, pid: int) -> list[Event]:
         worker = self._workers[pid]
         try:
-            chunk = worker.connection.recv(4096)
+            chunk = worker.connection.recv(65536)
         except ConnectionResetError:
             chunk = b""
         if not chunk:

@@ -121,6 +121,7 @@ class TrialEnd:
 
     charged_microjoules: all that the run was charged up to this end; charged: the same by component.
     microjoules: what this trial was charged. returned: it was answered from an earlier trial, without training.
+    curve, lost_cpu_ns: of a recorded trial alone, see ``suite.runs.trial.Outcome``.
     """
 
     number: int
@@ -135,6 +136,8 @@ class TrialEnd:
     charged_microjoules: int
     returned: bool
     charged: Mapping[str, int] = field(default_factory=dict)
+    curve: Sequence[Sequence[float]] | None = None
+    lost_cpu_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -443,4 +446,6 @@ def _trial_end(record: Mapping[str, Any], proposal: Proposal, charge: Charge) ->
         charged_microjoules=charge.microjoules,
         returned=record["returned"],
         charged=dict(charge.by_component),
+        curve=record.get("curve"),
+        lost_cpu_ns=record.get("lost_cpu_ns", 0),
     )

@@ -13,14 +13,15 @@ from suite.space import Configuration
 class RunPlan:
     """One run: a strategy on a task with a seed, and the means it has.
 
-    task, strategy: names in the catalogue. role: "ranked" or "calibration". jobs: runs side by side on this machine,
+    task, strategy: names in the catalogue. role: "ranked", "calibration" or "recording". jobs: runs side by side on this machine,
     which share its declared idle power. default: what the strategy is given as the default, where not the task's own
     (to retrain a configuration in a calibration). time_limit_seconds: what one trial may take.
     meters: by name, or "auto" for the best here; reasons: why these, by component, where they were chosen before.
     ram_watts: declared power of the memory, this run's share, or None. default_mix: see ``RunHeader``.
     share: where this run finds its share of counters that see the whole machine (``suite.energy.node``), as descriptor,
     slot, and sources by meter; None where it reads them itself.
-    crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards.
+    crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards. configurations: train these, in this
+    order, with a value at every step of the fidelity, in place of a search (a recording).
     """
 
     task: str
@@ -42,6 +43,7 @@ class RunPlan:
     crosscheck: bool = True
     default: Configuration | None = None
     variant: int = 0
+    configurations: tuple[Configuration, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -49,4 +51,5 @@ class RunPlan:
     @classmethod
     def from_json(cls, text: str) -> Self:
         record: Mapping[str, Any] = json.loads(text)
-        return cls(**{**record, "budget": Budget(**record["budget"]), "meters": tuple(record["meters"])})
+        several = {name: tuple(record[name]) for name in ("meters", "configurations")}
+        return cls(**{**record, **several, "budget": Budget(**record["budget"])})

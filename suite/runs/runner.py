@@ -63,7 +63,7 @@ class Runner:
                     self._re_ask(record)
                 elif record["record"] == "trial":
                     self._may_ask = True
-                    self._strategy.tell(self._trials.end(record["trial"], _outcome(record), record["joules"]))
+                    self._strategy.tell(self._trials.end(record["trial"], Outcome.from_record(record), record["joules"]))
                 elif record["record"] == "lost":
                     attempts[record["trial"]] = attempts.get(record["trial"], 0) + 1
         for number, proposal in list(self._trials.outstanding()):
@@ -175,6 +175,7 @@ class Runner:
                 seed=training_seed(self._plan.seed, proposal.configuration),
                 start=str(self._checkpoint(proposal.parent)) if proposal.parent is not None else None,
                 save=str(self._checkpoint(attempt.number)) if self._is_kept(proposal) else None,
+                record=bool(self._plan.configurations),
             ),
         )
 
@@ -204,7 +205,7 @@ class Runner:
             case "outcome" if attempt:
                 ledger.relabel(event.pid, Label("idle"), event.cpu_ns)
                 del self._running[event.pid]
-                self._conclude(attempt, Outcome(**event.message), self._engine.finish(event.pid))
+                self._conclude(attempt, Outcome.from_record(event.message), self._engine.finish(event.pid))
             case "ready":
                 ledger.relabel(event.pid, Label("idle"), event.cpu_ns)
                 self._ready.add(event.pid)
@@ -226,7 +227,7 @@ class Runner:
                 sync=True,
                 trial=attempt.number,
                 attempt=attempt.attempt,
-                **outcome._asdict(),
+                **outcome.to_record(),
                 seconds=round(seconds, 6),
                 joules=joules,
                 returned=returned,
@@ -280,7 +281,3 @@ def _call(strategy: Strategy, method: str, *arguments: Any) -> Any:
         return getattr(strategy, method)(*arguments)
     except Exception as error:
         raise RunError(f"strategy {strategy.info.name} broke in {method}: {type(error).__name__}: {error}") from error
-
-
-def _outcome(record: Mapping[str, Any]) -> Outcome:
-    return Outcome(record["status"], record["validation"], record["test"], record["reason"])

@@ -35,6 +35,7 @@ from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.metering import open_meters
 from suite.runs.plan import RunPlan
 from suite.runs.runner import Runner, keeps_checkpoints
+from suite.search.listed import listed
 from suite.search.strategy import Problem, Strategy, refusal
 from suite.task import TaskSpec
 
@@ -69,13 +70,13 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         if records and records[-1]["record"] == "end":
             return
         spec, processes = task_spec(plan.task), ProcessTree()
-        if plan.role == "calibration":  # which the constants are measured from
+        if plan.role != "ranked":  # which the constants are measured from
             spec = replace(spec, constants=None)
         means = Means(processes, plan.watts_per_core, plan.idle_watts, plan.ram_watts)
         selection = open_meters(plan.meters, means, plan.device, plan.reasons, plan.share)
         ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
-            strategy = load_strategy(plan.strategy)
+            strategy = listed(plan.configurations) if plan.configurations else load_strategy(plan.strategy)
         header = _header(plan, spec, strategy, selection)
         _check_same(path, header, records)
         keep_bytes = path.stat().st_size - torn if records else 0

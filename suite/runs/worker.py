@@ -58,7 +58,7 @@ class Line:
         if outlived:
             reason = f"{outlived} process(es) outlived the trial; a trial must end what it starts"
             outcome = Outcome("failed", reason=reason)
-        self.say(outcome=outcome._asdict())
+        self.say(outcome=outcome.to_record())
 
     def order(self) -> Order | None:
         """The next order, or None once the run has closed its end."""
