@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from suite.catalog import load_task, task_card
+from suite.replay.recorded import Curves, Fitted
 from suite.replay.table import Facts, failures, frame, table_path, write_table
 from suite.runs.board import BoardError, Settings, training_only
 from suite.runs.log import LOG_NAME, RunLog, TrialEnd, read_log
@@ -85,7 +86,9 @@ class Recording:
             if not all(_ended(job) for job in jobs):
                 break
         path = table_path(task_card(self._task))
-        write_table(frame(logs, self._origins), Facts.of(logs[0].header, failures(logs)), path)
+        rows = frame(logs, self._origins)
+        fitted = Fitted.to(Curves(rows, self._spec), self._spec)
+        write_table(rows, Facts.of(logs[0].header, failures(logs), fitted.to_record()), path)
         return path
 
     def _stages(self) -> Iterator[list[Job]]:

@@ -45,7 +45,8 @@ class TableError(ValueError):
 class Facts:
     """Where a table comes from. Energies hold for ``machine`` and ``meters`` alone.
 
-    data: digests by name of the task's data sets. failed: reasons for failures, with their counts.
+    data: digests by name of the task's data sets. failed: reasons for failures, with their counts. fitted: see
+    ``suite.replay.recorded.Fitted``.
     """
 
     task: str
@@ -56,11 +57,12 @@ class Facts:
     meters: Sequence[Mapping[str, Any]]
     machine: Mapping[str, Any]
     failed: Mapping[str, int]
+    fitted: Mapping[str, Any]
     schema: int = SCHEMA
     licence: str = LICENCE
 
     @classmethod
-    def of(cls, header: RunHeader, failed: Mapping[str, int]) -> "Facts":
+    def of(cls, header: RunHeader, failed: Mapping[str, int], fitted: Mapping[str, Any]) -> "Facts":
         return cls(
             task=header.task.name,
             task_version=header.task.version,
@@ -70,6 +72,7 @@ class Facts:
             meters=[{key: meter.get(key) for key in ("component", "meter", "tier", "factor")} for meter in header.meters],
             machine=dict(header.machine),
             failed=dict(failed),
+            fitted=dict(fitted),
         )
 
 

@@ -26,7 +26,6 @@ from suite.energy.crosscheck import CrossCheck
 from suite.energy.ledger import Ledger, Phase
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree, become_subreaper, die_with_parent
-from suite.energy.selection import Selection
 from suite.runs.book import Book
 from suite.runs.engine import LocalEngine
 from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, LogWriter, RunHeader, read_records, segments_of
@@ -77,7 +76,7 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
             strategy = listed(plan.configurations) if plan.configurations else load_strategy(plan.strategy)
-        header = _header(plan, spec, strategy, selection)
+        header = header_of(plan, spec, strategy, selection.records(), selection.unmetered)
         _check_same(path, header, records)
         keep_bytes = path.stat().st_size - torn if records else 0
         with closing(LogWriter(path, keep_bytes)) as log:
@@ -127,7 +126,7 @@ def _search(
         book.write("session", sync=True, started=started, resumed=past.resumed, rest_watts=rest_watts)
         trials = Trials(spec, factory.info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
         with ledger.window("resume" if past.resumed else "ask"):
-            strategy = _build(factory, plan, spec, trials)
+            strategy = build(factory, plan, spec, trials)
         runner = Runner(plan, spec, strategy, trials, engine, book, directory)
         with ledger.window(setup):
             crosscheck.start()
@@ -158,8 +157,8 @@ def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) 
         return ledger.rest_watts(MEASURED_REST_SECONDS if measured else DECLARED_REST_SECONDS)
 
 
-def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials) -> Strategy:
-    """The strategy, told of trial 0."""
+def build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials) -> Strategy:
+    """The strategy, told of trial 0. Raises ``RunError``."""
     budget = plan.budget
     problem = Problem(
         space=spec.space,
@@ -183,7 +182,14 @@ def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trial
     return strategy
 
 
-def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], selection: Selection) -> RunHeader:
+def header_of(
+    plan: RunPlan,
+    spec: TaskSpec,
+    strategy: type[Strategy],
+    meters: Sequence[Mapping[str, Any]],
+    unmetered: Mapping[str, str],
+) -> RunHeader:
+    """What a run's log begins with. Raises ``RunError`` where no run of it can be made."""
     info = strategy.info
     if "program" in info.capabilities:
         raise RunError(f"strategy {info.name} is a program; this release runs strategies that ask and tell only")
@@ -208,9 +214,9 @@ def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], selection: 
         jobs=plan.jobs,
         device=plan.device,
         time_limit_seconds=plan.time_limit_seconds,
-        meters=tuple(selection.records()),
+        meters=tuple(meters),
         machine=machine_facts(),
-        unmetered=selection.unmetered,
+        unmetered=unmetered,
         default_mix=plan.default_mix,
     )
 
