@@ -17,7 +17,7 @@ import orjson
 import pandas as pd
 from scipy.special import ndtri
 
-from suite.replay.process import Encoder, Kernel, Process, fit
+from suite.search.process import Encoder, Kernel, Process, fit
 from suite.space import Configuration, canonical
 from suite.task import TaskSpec
 

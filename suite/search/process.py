@@ -1,8 +1,7 @@
 """A Gaussian process on encoded configurations: many outputs, one kernel, in numpy alone.
 
-Matern 5/2 with a length scale a coordinate, and a nugget, so that the answer at a recorded configuration is a denoised
-mean (Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, sections 2.2 and 4.2). Fitted once, when a
-table is written; the table keeps the length scales, and whoever reads it solves one linear system.
+Matern 5/2 with a length scale a coordinate, and a nugget, so that the answer at a configuration that was seen is a
+denoised mean (Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, sections 2.2 and 4.2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from suite.search.cube import MIDDLE, place
@@ -73,32 +72,49 @@ class Kernel:
 
 
 class Process:
-    """The posterior mean of ``targets`` (n, outputs) seen at ``points`` (n, width), each ``counts`` (n,) times."""
+    """What ``targets`` (n, outputs), seen at ``points`` (n, width), each ``counts`` (n,) times, say of other points."""
 
     def __init__(self, kernel: Kernel, points: Array, targets: Array, counts: Array | None = None) -> None:
         self._kernel, self._points = kernel, points
         self._mean = targets.mean(0)
         noise = kernel.nugget / (np.ones(len(points)) if counts is None else counts)
-        factor = cholesky(kernel(points, points) + np.diag(noise), lower=True)
-        self._weights = cho_solve((factor, True), targets - self._mean)
+        self._factor = cholesky(kernel(points, points) + np.diag(noise), lower=True)
+        self._weights = cho_solve((self._factor, True), targets - self._mean)
+        self._variance = ((targets - self._mean) * self._weights).mean(0)  # of the signal, as it fits best
 
     def __call__(self, points: Array) -> Array:
-        """(m, width) -> (m, outputs)"""
+        """The posterior mean: (m, width) -> (m, outputs)."""
         return np.asarray(self._mean + self._kernel(points, self._points) @ self._weights)
 
+    def deviation(self, points: Array) -> Array:
+        """The posterior standard deviation of the signal, without noise: (m, width) -> (m, outputs)."""
+        reached = solve_triangular(self._factor, self._kernel(points, self._points).T, lower=True)
+        left = np.maximum(1.0 - (reached**2).sum(0), 1e-10)
+        return np.sqrt(left[:, None] * self._variance)
 
-def fit(points: Array, target: Array) -> Kernel:
+
+def fit(points: Array, target: Array, start: Kernel | None = None, iterations: int = 200) -> Kernel:
     """The kernel of greatest marginal likelihood for one ``target`` (n,), standardised, under a weak prior that keeps
-    length scales near the size of the cube."""
+    length scales near the size of the cube; looked for from ``start`` on."""
     if len(points) > MOST_FITTED:
         chosen = np.random.default_rng(0).permutation(len(points))[:MOST_FITTED]
         points, target = points[chosen], target[chosen]
     centred = (target - target.mean()) / max(float(target.std()), 1e-12)
     squares = (points[:, None, :] - points[None, :, :]) ** 2  # (n, n, width)
     width = points.shape[1]
-    start = np.append(np.full(width, np.log(1.5)), np.log(0.1))
+    begin = np.append(np.full(width, np.log(1.5)), np.log(0.1))
+    if start is not None:
+        begin = np.log(np.append(start.length_scales, start.nugget))
     bounds = [(np.log(0.1), np.log(30.0))] * width + [(np.log(1e-4), np.log(3.0))]
-    found = minimize(_objective, start, args=(squares, centred), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(
+        _objective,
+        begin,
+        args=(squares, centred),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": iterations},
+    )
     scales, nugget = np.exp(found.x[:-1]), float(np.exp(found.x[-1]))
     return Kernel(tuple(round(float(scale), 6) for scale in scales), round(nugget, 6))
 
