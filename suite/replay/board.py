@@ -71,9 +71,7 @@ class ReplayBoard:
             plans = {task: _plan(task, self.settings) for task in tasks}
         except TableError as error:
             raise BoardError(str(error)) from error
-        jobs = [
-            self._job(plans[task], strategy, seed) for seed in seeds for task in tasks for strategy in strategies
-        ]
+        jobs = [self._job(plans[task], strategy, seed) for seed in seeds for task in tasks for strategy in strategies]
         return run_replays(jobs, self.settings.jobs, self.settings.search_watts, listener)
 
     def _job(self, plan: RunPlan, strategy: str, seed: int) -> Job:

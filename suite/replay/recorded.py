@@ -2,9 +2,9 @@
 
 The answer is a denoised mean and a draw of noise. The mean is that of a Gaussian process over all recorded curves, in
 normal scores; at a recorded configuration it rests on that one's own rows. The noise is what one recorded training
-deviated from the mean over its seeds by, validation and test together, taken from a recorded configuration of
-like performance that a hash of the training's seed picks: another run seed is another draw, and the same training always
-the same one.
+deviated from the mean over its seeds by, validation and test together, taken from a recorded configuration of like
+performance that a hash of the training's seed picks: another run seed is another draw, and the same training always the
+same one.
 """
 
 import hashlib
@@ -73,7 +73,7 @@ class Curves:
 
     def __init__(self, rows: pd.DataFrame, spec: TaskSpec) -> None:
         fidelity = spec.fidelity
-        levels = list(range(fidelity.minimum, fidelity.maximum, fidelity.step)) + [fidelity.maximum]
+        levels = [*range(fidelity.minimum, fidelity.maximum, fidelity.step), fidelity.maximum]
         self.levels = np.array(levels)
         which, spelt = pd.factorize(rows["configuration"])
         self.configurations: list[Configuration] = [orjson.loads(each) for each in spelt]
@@ -153,7 +153,7 @@ class Recorded:
         self._noise_at = means[places[repeated], len(self.levels) - 1][order]
 
     def _remember_failures(self, curves: Curves, used: Array) -> None:
-        """Each configuration's first level without a value, in the majority of its trainings; none is len(levels)."""
+        """How many levels each configuration reached, by the median of its trainings; len(levels) if it never failed."""
         reached = np.isfinite(curves.values[used, 0]).sum(1)
         known, places = np.unique(curves.which[used], return_inverse=True)
         self._reached = np.array([int(np.median(reached[places == place])) for place in range(len(known))])

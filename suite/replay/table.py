@@ -69,7 +69,9 @@ class Facts:
             data=digests(header.task),
             suite=header.suite,
             tier=header.tier,
-            meters=[{key: meter.get(key) for key in ("component", "meter", "tier", "factor")} for meter in header.meters],
+            meters=[
+                {key: meter.get(key) for key in ("component", "meter", "tier", "factor")} for meter in header.meters
+            ],
             machine=dict(header.machine),
             failed=dict(failed),
             fitted=dict(fitted),
@@ -91,7 +93,9 @@ def frame(logs: Sequence[RunLog], origins: Mapping[str, str]) -> pd.DataFrame:
 
     origins: by configuration, in its canonical spelling.
     """
-    rows = [row for log in logs for trial in log.trials if trial.curve is not None for row in _rows(log, trial, origins)]
+    rows = [
+        row for log in logs for trial in log.trials if trial.curve is not None for row in _rows(log, trial, origins)
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict(COLUMNS))
 
 
@@ -140,8 +144,8 @@ def write_table(rows: pd.DataFrame, facts: Facts, path: Path) -> None:
 
 
 def read_table(path: Path, spec: TaskSpec) -> tuple[pd.DataFrame, Facts]:
-    """The rows and facts of the table of ``spec``. Raises ``TableError`` where it is damaged, another task's, of another
-    version of the task or its data, or of another schema."""
+    """The rows and facts of the table of ``spec``. Raises ``TableError`` where it is damaged, another task's, or of
+    another version of the task, its data or the schema."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

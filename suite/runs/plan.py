@@ -13,8 +13,8 @@ from suite.space import Configuration
 class RunPlan:
     """One run: a strategy on a task with a seed, and the means it has.
 
-    task, strategy: names in the catalogue. role: "ranked", "calibration" or "recording". jobs: runs side by side on this machine,
-    which share its declared idle power. default: what the strategy is given as the default, where not the task's own
+    task, strategy: names in the catalogue. role: "ranked", "calibration" or "recording". jobs: runs side by side on
+    this machine, which share its declared idle power. default: what the strategy is given as the default, where not the task's own
     (to retrain a configuration in a calibration). time_limit_seconds: what one trial may take.
     meters: by name, or "auto" for the best here; reasons: why these, by component, where they were chosen before.
     ram_watts: declared power of the memory, this run's share, or None. default_mix: see ``RunHeader``.

@@ -63,7 +63,9 @@ class Runner:
                     self._re_ask(record)
                 elif record["record"] == "trial":
                     self._may_ask = True
-                    self._strategy.tell(self._trials.end(record["trial"], Outcome.from_record(record), record["joules"]))
+                    self._strategy.tell(
+                        self._trials.end(record["trial"], Outcome.from_record(record), record["joules"])
+                    )
                 elif record["record"] == "lost":
                     attempts[record["trial"]] = attempts.get(record["trial"], 0) + 1
         for number, proposal in list(self._trials.outstanding()):

@@ -27,7 +27,7 @@ class Order(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A training as it stood at ``fidelity``, and the CPU nanoseconds that led there from the point before, by phase."""
+    """A training as it stood at ``fidelity``, and the CPU nanoseconds from the point before to there, by phase."""
 
     fidelity: int
     validation: float

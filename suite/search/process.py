@@ -80,7 +80,7 @@ class Process:
         noise = kernel.nugget / (np.ones(len(points)) if counts is None else counts)
         self._factor = cholesky(kernel(points, points) + np.diag(noise), lower=True)
         self._weights = cho_solve((self._factor, True), targets - self._mean)
-        self._variance = ((targets - self._mean) * self._weights).mean(0)  # of the signal, as it fits best
+        self.variance = ((targets - self._mean) * self._weights).mean(0)  # of the signal (outputs,), as it fits best
 
     def __call__(self, points: Array) -> Array:
         """The posterior mean: (m, width) -> (m, outputs)."""
@@ -90,7 +90,7 @@ class Process:
         """The posterior standard deviation of the signal, without noise: (m, width) -> (m, outputs)."""
         reached = solve_triangular(self._factor, self._kernel(points, self._points).T, lower=True)
         left = np.maximum(1.0 - (reached**2).sum(0), 1e-10)
-        return np.sqrt(left[:, None] * self._variance)
+        return np.sqrt(left[:, None] * self.variance)
 
 
 def fit(points: Array, target: Array, start: Kernel | None = None, iterations: int = 200) -> Kernel:
@@ -133,9 +133,7 @@ def _objective(logs: Array, squares: Array, target: Array) -> tuple[float, Array
     inverse = cho_solve((factor, True), np.eye(n))
     inner = inverse - np.outer(weights, weights) / variance
     slope = 5 / 3 * (1 + root) * decay * inner  # of the covariance, by a length scale's logarithm
-    gradient = np.append(
-        0.5 * np.einsum("ij,ijk->k", slope, squares) * scales**-2.0, 0.5 * nugget * np.trace(inner)
-    )
+    gradient = np.append(0.5 * np.einsum("ij,ijk->k", slope, squares) * scales**-2.0, 0.5 * nugget * np.trace(inner))
     prior = (logs[:-1] - np.log(1.5)) / 1.5
     value = 0.5 * n * np.log(variance) + np.log(np.diag(factor)).sum() + 0.5 * float(prior @ prior)
     gradient[:-1] += prior / 1.5
