@@ -6,7 +6,7 @@ carries the ledger's segments since the one before it, so that all segments of a
 
     run        the header: task, strategy, seed, budget, meters, machine
     session    a process took the run up, the first or one that resumed it; when, and the machine's power at rest
-    ask        a proposal, written before it is trained; or that the strategy had none
+    ask        a proposal, written before it is trained, with what a person declared of it; or that there was none
     trial      the end of a trial: status, values, and why it failed
     lost       the attempt at a trial that a kill cut short; its energy is listed apart
     heartbeat  the ledger so far
@@ -148,6 +148,7 @@ class RunLog:
     gaps: by component, nanoseconds without a reading, and suspended_ns, those for which the machine slept.
     rest_watts: power of the machine at rest, by component, mean of before and after; empty where it was not measured.
     hours: energy by the hour, counted from the epoch in UTC, for intensities that change with it.
+    asked: proposals by number, ended or not. thinking_microjoules: of the charge, what a person declared.
     """
 
     path: Path
@@ -163,6 +164,8 @@ class RunLog:
     suspended_ns: int = 0
     rest_watts: Mapping[str, float] = field(default_factory=dict)
     hours: Mapping[int, int] = field(default_factory=dict)
+    asked: Mapping[int, Proposal] = field(default_factory=dict)
+    thinking_microjoules: int = 0
 
     @property
     def total_microjoules(self) -> int:
@@ -345,7 +348,7 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
     asked: dict[int, Proposal] = {}
     rests: list[Mapping[str, float]] = []
     gaps: dict[str, int] = {}
-    ended, lost, suspended, crosscheck = None, 0, 0, {}
+    ended, lost, suspended, thinking, crosscheck = None, 0, 0, 0, {}
     for record in records:
         new = segments_of(record)
         segments += new
@@ -360,6 +363,7 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
                 answer = proposal_from_record(record["answer"])
                 if isinstance(answer, Proposal):
                     asked[record["trial"]] = answer
+                thinking += record.get("thinking", {}).get("microjoules", 0)
             case "trial":
                 trials.append(_trial_end(record, asked[record["trial"]], charge))
             case "lost":
@@ -384,6 +388,8 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
         suspended_ns=suspended,
         rest_watts=_mean(rests),
         hours=hours.microjoules,
+        asked=asked,
+        thinking_microjoules=thinking,
     )
 
 

@@ -10,6 +10,25 @@ from suite.space import Configuration
 
 
 @dataclass(frozen=True)
+class ByHand:
+    """A session of a person's run: it trains one answer, if there is one, and leaves the run open for the next.
+
+    name: what the person is called on the board. answer: a proposal as a log holds it
+    (``suite.runs.log.proposal_to_record``). thinking_seconds: for how long the machine stood idle while the person
+    thought about it, as the person declares.
+    """
+
+    name: str
+    answer: Mapping[str, Any] | None = None
+    thinking_seconds: float = 0.0
+
+    @property
+    def asks(self) -> int:
+        """How often this session asks."""
+        return 0 if self.answer is None else 1
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """One run: a strategy on a task with a seed, and the means it has.
 
@@ -20,7 +39,7 @@ class RunPlan:
     ram_watts: declared power of the memory, this run's share, or None. default_mix: see ``RunHeader``.
     share: where this run finds its share of counters that see the whole machine (``suite.energy.node``), as descriptor,
     slot, and sources by meter; None where it reads them itself.
-    crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards.
+    crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards. by_hand: for a person's run.
     """
 
     task: str
@@ -42,6 +61,7 @@ class RunPlan:
     crosscheck: bool = True
     default: Configuration | None = None
     variant: int = 0
+    by_hand: ByHand | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -49,4 +69,10 @@ class RunPlan:
     @classmethod
     def from_json(cls, text: str) -> Self:
         record: Mapping[str, Any] = json.loads(text)
-        return cls(**{**record, "budget": Budget(**record["budget"]), "meters": tuple(record["meters"])})
+        hand = record["by_hand"]
+        typed = {
+            "budget": Budget(**record["budget"]),
+            "meters": tuple(record["meters"]),
+            "by_hand": ByHand(**hand) if hand else None,
+        }
+        return cls(**{**record, **typed})

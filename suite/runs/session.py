@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,13 +29,23 @@ from suite.energy.processes import ProcessTree, become_subreaper, die_with_paren
 from suite.energy.selection import Selection
 from suite.runs.book import Book
 from suite.runs.engine import LocalEngine
-from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, LogWriter, RunHeader, read_records, segments_of
+from suite.runs.log import (
+    LOG_NAME,
+    SCHEMA,
+    Charge,
+    LogError,
+    LogWriter,
+    RunHeader,
+    proposal_from_record,
+    read_records,
+    segments_of,
+)
 from suite.runs.machine import machine_facts, package_version
 from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.metering import open_meters
-from suite.runs.plan import RunPlan
-from suite.runs.runner import Runner, keeps_checkpoints
-from suite.search.strategy import Problem, Strategy
+from suite.runs.plan import ByHand, RunPlan
+from suite.runs.runner import PAUSED, Runner, keeps_checkpoints
+from suite.search.strategy import Problem, Proposal, Strategy
 from suite.task import TaskSpec
 
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
@@ -57,7 +67,7 @@ class Stopped(BaseException):
 
 
 def run_session(plan: RunPlan, directory: Path) -> None:
-    """Start the run in ``directory``, or go on with it; return once it has ended.
+    """Start the run in ``directory``, or go on with it; return once it has ended, or a person is to be asked again.
 
     Raises ``LogError`` where the log there is another run's or damaged, ``Busy``, ``RunError``, ``TaskUnavailable``,
     ``CatalogError``, ``Unavailable`` and ``OSError``.
@@ -76,11 +86,13 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
             strategy = load_strategy(plan.strategy)
-        header = _header(plan, spec, strategy, selection)
-        _check_same(path, header, records)
+        with ledger.window("resume" if records else "idle"):  # a run of many days is taken up many times
+            header = _header(plan, spec, strategy, selection)
+            _check_same(path, header, records)
         keep_bytes = path.stat().st_size - torn if records else 0
         with closing(LogWriter(path, keep_bytes)) as log:
-            _search(plan, header, strategy, Session(records), ledger, log, directory)
+            past = Session(records)
+            _search(past.still_to_do(plan), header, strategy, past, ledger, log, directory)
 
 
 class Session:
@@ -97,6 +109,26 @@ class Session:
             if record["record"] == "lost":
                 charge.lose(record["trial"])
         return charge
+
+    def still_to_do(self, plan: RunPlan) -> RunPlan:
+        """``plan`` without an answer that was cut short by a kill and is given again: resuming trains it."""
+        if plan.by_hand is None or plan.by_hand.answer not in self._outstanding():
+            return plan
+        return replace(plan, by_hand=ByHand(plan.by_hand.name))
+
+    def answers(self, hand: ByHand | None) -> tuple[Proposal, ...]:
+        """What a person has answered so far, this session's answer included."""
+        if hand is None:
+            return ()
+        logged = [record["answer"] for record in self.records if record["record"] == "ask"]
+        new = [] if hand.answer is None else [hand.answer]
+        found = [proposal_from_record(answer) for answer in logged + new]
+        return tuple(answer for answer in found if isinstance(answer, Proposal))
+
+    def _outstanding(self) -> list[Any]:
+        ended = {record["trial"] for record in self.records if record["record"] == "trial"}
+        asked = [record for record in self.records if record["record"] == "ask"]
+        return [record["answer"] for record in asked if record["trial"] not in ended]
 
     @property
     def total_microjoules(self) -> int:
@@ -120,13 +152,14 @@ def _search(
     try:
         if not past.resumed:
             book.write("run", schema=SCHEMA, **header.to_record())
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        thought = timedelta(seconds=plan.by_hand.thinking_seconds if plan.by_hand else 0.0)
+        started = (datetime.now(UTC) - thought).isoformat(timespec="seconds")
         setup: Phase = "resume" if past.resumed else "setup"
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("session", sync=True, started=started, resumed=past.resumed, rest_watts=rest_watts)
         trials = Trials(spec, factory.info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
         with ledger.window("resume" if past.resumed else "ask"):
-            strategy = _build(factory, plan, spec, trials)
+            strategy = _build(factory, plan, spec, trials, past.answers(plan.by_hand))
         runner = Runner(plan, spec, strategy, trials, engine, book, directory)
         with ledger.window(setup):
             crosscheck.start()
@@ -137,6 +170,9 @@ def _search(
         with ledger.window(setup):
             runner.close(setup)
             figures = crosscheck.stop(ledger.total_microjoules)
+        if reason == PAUSED:
+            book.write("heartbeat", sync=True)
+            return
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("end", sync=True, reason=reason, crosscheck=figures, rest_watts=rest_watts)
         shutil.rmtree(directory / "checkpoints", ignore_errors=True)
@@ -157,7 +193,9 @@ def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) 
         return ledger.rest_watts(MEASURED_REST_SECONDS if measured else DECLARED_REST_SECONDS)
 
 
-def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials) -> Strategy:
+def _build(
+    factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials, answers: tuple[Proposal, ...]
+) -> Strategy:
     """The strategy, told of trial 0."""
     budget = plan.budget
     problem = Problem(
@@ -169,6 +207,7 @@ def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trial
         budget_joules=budget.microjoules / 1e6 if budget.microjoules is not None else float("inf"),
         workers=plan.workers,
         mutable=spec.mutable,
+        answers=answers,
     )
     try:
         strategy = factory(problem)
@@ -189,7 +228,7 @@ def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], selection: 
         suite=__version__,
         task=spec,
         strategy={
-            "name": info.name,
+            "name": plan.by_hand.name if plan.by_hand else info.name,
             "family": info.family,
             "version": info.version,
             "library": info.library,

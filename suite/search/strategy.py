@@ -65,7 +65,7 @@ class Problem:
     """All that a strategy knows: the space, its default, how much training there is, the direction and its means.
 
     budget_joules: what the whole search may use; infinite where only a number of trials ends it. workers: how many
-    proposals may be outstanding at once.
+    proposals may be outstanding at once. answers: what a person has answered so far, for ``person`` alone.
     """
 
     space: ConfigurationSpace
@@ -76,6 +76,7 @@ class Problem:
     budget_joules: float
     workers: int = 1
     mutable: frozenset[str] = frozenset()
+    answers: tuple[Proposal, ...] = ()
 
 
 @dataclass(frozen=True)

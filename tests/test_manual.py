@@ -1,0 +1,325 @@
+"""A person as a strategy: what is told is trained, charged and ranked like any other's, and no answer is lost."""
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import suite
+from suite.runs.log import LOG_NAME, RunLog, read_log, read_records
+from suite.task import Fidelity, Metric, TaskSpec
+from suite.written import STYLES, WrittenError, fill_in, one_line, read_file, read_pairs, template
+from tests.conftest import SCRIPTED, VALLEY
+from tests.contracts.spaces import mixed
+from tests.test_cli import MEASURED, Made, carbon_suite, refused
+
+SETTINGS = ("--budget", "300", "--no-crosscheck", "--idle-watts", "3")  # in trainings of about a millisecond
+MIXED = TaskSpec("toy/mixed", "1", "", "", mixed(), Fidelity("steps", 1, 2), *2 * [Metric("loss", "minimize", 1.0)])
+
+
+def manual(command: str, out: Path, *more: str, task: str = MEASURED) -> Made:
+    return carbon_suite("manual", command, task, "--out", str(out), *more)
+
+
+def told(out: Path, *more: str, task: str = MEASURED) -> dict[str, Any]:
+    """What ``tell --json`` says."""
+    made = manual("tell", out, *more, "--json", task=task)
+    assert made.returncode == 0, made.stderr
+    said: dict[str, Any] = json.loads(made.stdout)
+    return said
+
+
+def log_of(out: Path, task: str = "toy/valley", strategy: str = "person") -> RunLog:
+    return read_log(out / "runs" / task / strategy / "seed-0")
+
+
+def holds(log: RunLog) -> None:
+    """The segments sum to the total exactly."""
+    assert log.total_microjoules == log.recorded_total_microjoules
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has been started, and asked nothing. Tests take a copy."""
+    out = tmp_path_factory.mktemp("begun") / "board"
+    made = manual("start", out, *SETTINGS)
+    assert made.returncode == 0, made.stderr
+    assert "Started person on toy/valley" in made.stdout
+    return out
+
+
+@pytest.fixture
+def board(begun: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(begun, tmp_path / "board"))
+
+
+@pytest.mark.parametrize("command", ["", "start", "ask", "tell", "status"])
+def test_help_has_an_example(command: str) -> None:
+    made = carbon_suite("manual", *([command] if command else []), "--help")
+    assert made.returncode == 0
+    assert f"carbon-suite manual {command or 'start'} few_shot/sinusoid --out board" in made.stdout
+
+
+def test_a_run_is_told_over_several_sessions(board: Path) -> None:
+    first = told(board, "step_size=0.2")["trial"]
+    assert first["configuration"] == {"step_size": 0.2, "start": 4.0}  # what is not set has its default
+    assert (first["trial"], first["status"], first["fidelity"]) == (1, "ok", 20)
+    assert first["joules"] > 0
+    short = told(board, "step_size=0.4", "--fidelity", "5")["trial"]
+    assert short["validation"] == pytest.approx((4.0 * 0.2**5) ** 2)
+    rest = told(board, "--from", "2")
+    assert (rest["trial"]["parent"], rest["trial"]["fidelity"]) == (2, 20)
+    assert rest["trial"]["validation"] == pytest.approx((4.0 * 0.2**20) ** 2)
+    assert rest["run"]["incumbent"] == 3
+    mutated = told(board, "--from", "2", "step_size=0.3")["trial"]
+    assert mutated["configuration"] == {"step_size": 0.3, "start": 4.0}
+    log = log_of(board)
+    holds(log)
+    assert [end.number for end in log.trials] == [1, 2, 3, 4]
+    assert log.header.role == "ranked"
+    assert log.ended is None
+    status = json.loads(manual("status", board, "--json").stdout)
+    assert [trial["validation"] for trial in status["trials"]] == [end.validation for end in log.trials]
+    assert status["charged"]["joules"] + status["left"]["joules"] == pytest.approx(status["budget"]["joules"])
+    records, _ = read_records(log.path)
+    assert [record["resumed"] for record in records if record["record"] == "session"] == [False, True, True, True, True]
+    assert set(status["trials"][0]) == set(first) - {"thinking"}
+
+
+def test_the_test_value_is_logged_and_never_shown(board: Path) -> None:
+    shown = manual("tell", board, "step_size=0.2").stdout + manual("status", board).stdout
+    shown += manual("status", board, "--json").stdout + manual("ask", board, "--json").stdout
+    (end,) = log_of(board).trials
+    assert end.test is not None
+    assert "test" not in shown
+
+
+def test_thinking_is_charged_exactly_as_declared_and_not_without(board: Path) -> None:
+    said = told(board, "step_size=0.2", "--thinking-minutes", "0.001")["trial"]
+    assert said["thinking"]["joules"] == 0.06 * 3  # seconds x watts
+    log = log_of(board)
+    holds(log)
+    (thought,) = [segment for segment in log.segments if segment.phase == "ask" and segment.wall_ns == 60_000_000]
+    assert thought.microjoules == {"cpu": 180_000}
+    assert log.trials[0].charged_microjoules >= 180_000 + log.trials[0].microjoules
+    assert "Nothing was charged for thinking" in manual("tell", board, "step_size=0.3").stdout
+    assert log_of(board).thinking_microjoules == 180_000
+
+
+def test_a_budget_spent_on_thinking_ends_the_run(board: Path) -> None:
+    said = told(board, "step_size=0.2", "--thinking-minutes", "10")
+    sessions = [each for each in read_records(log_of(board).path)[0] if each["record"] == "session"]
+    assert time.time() - datetime.fromisoformat(sessions[-1]["started"]).timestamp() >= 600  # it began with thinking
+    assert said["run"]["ended"] == "budget"
+    assert said["run"]["left"]["joules"] == 0
+    assert said["run"]["incumbent"] is None  # what comes after the budget does not count
+    content = log_of(board).path.read_bytes()
+    refused(manual("tell", board, "step_size=0.3"), "this run has ended (budget); nothing more can be told to it")
+    assert log_of(board).path.read_bytes() == content
+    assert "The run has ended: budget." in manual("status", board).stdout
+
+
+def test_the_default_told_again_is_trial_0_and_free(board: Path) -> None:
+    made = manual("tell", board)
+    assert "It is trial 0: nothing was trained." in made.stdout, made.stderr
+    (end,) = log_of(board).trials
+    assert (end.returned, end.microjoules) == (True, 0)
+    refused(manual("tell", board, "--from", "1"), "trial 1 cannot be gone on from: it is trial 0 again")
+
+
+def test_a_person_is_ranked_and_reported_beside_random(board: Path, tmp_path: Path) -> None:
+    told(board, "step_size=0.45", "--thinking-minutes", "0.001")
+    random = ["run", "--task", MEASURED, "--strategy", "random", "--seeds", "0", "--out", str(board), *SETTINGS]
+    assert carbon_suite(*random).returncode == 0
+    assert manual("start", board, *SETTINGS, "--name", "bo").returncode == 0
+    table = suite.rank(board)
+    assert set(table["strategy"]) == {"person", "person-bo", "random"}
+    assert list(table["strategy"])[-1] == "person-bo"  # who has done nothing
+    record = carbon_suite("rank", str(board), "--format", "json").stdout
+    assert "0.18 J of its charge are declared thinking time" in record
+    assert "person on toy/valley with seed 0 has not ended" in record
+    made = carbon_suite("report", str(board), "--out", str(tmp_path / "report"))
+    assert made.returncode == 0, made.stderr
+    assert "person-bo" in (tmp_path / "report" / "report.html").read_text()
+    refused(manual("tell", board, "step_size=0.3"), "several runs by hand", "choose by --name and --seed")
+    assert json.loads(manual("status", board, "--name", "bo", "--json").stdout)["trials"] == []
+
+
+@pytest.fixture(scope="module")
+def begun_scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("scripted") / "board"
+    assert manual("start", out, *SETTINGS, task=SCRIPTED).returncode == 0
+    return out
+
+
+@pytest.mark.parametrize("moment", [b'"resumed":true', b'"record":"ask"'])
+def test_a_killed_tell_loses_nothing_and_is_charged_once(begun_scripted: Path, tmp_path: Path, moment: bytes) -> None:
+    out = Path(shutil.copytree(begun_scripted, tmp_path / "board"))
+    answer = ["act=slow_test", "x=0.25", "--thinking-minutes", "0.001"]  # the trial takes a second
+    _kill(out, moment, answer)
+    before = log_of(out, "toy/scripted")
+    said = told(out, *answer, task=SCRIPTED)["trial"]
+    assert (said["trial"], said["status"], said["validation"]) == (1, "ok", 0.25)
+    log = log_of(out, "toy/scripted")
+    holds(log)
+    assert [(end.number, end.attempt) for end in log.trials] == [(1, 1 if before.asked else 0)]
+    assert log.thinking_microjoules == 180_000
+
+
+def test_another_answer_after_a_kill_does_not_replace_the_first(begun_scripted: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(begun_scripted, tmp_path / "board"))
+    _kill(out, b'"record":"ask"', ["act=slow_test", "x=0.25"])
+    assert "Trial 1 was cut short: tell it again: act=slow_test x=0.25" in manual("status", out, task=SCRIPTED).stdout
+    assert told(out, "x=0.125", task=SCRIPTED)["trial"]["trial"] == 2
+    assert [(end.number, end.validation) for end in log_of(out, "toy/scripted").trials] == [(1, 0.25), (2, 0.125)]
+
+
+def test_two_tells_at_once_are_one_and_a_refusal(board: Path) -> None:
+    content = log_of(board).path.read_bytes()
+    with (log_of(board).path.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as a tell that is at work holds it
+        refused(manual("tell", board, "step_size=0.3"), "another process works on this run")
+    assert log_of(board).path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["stepsize=0.1"], "toy/valley has no hyper-parameter 'stepsize'; it has: start, step_size"),
+        (["step_size=7"], "step_size must be a number of kind float in [0.001, 2.0], got 7.0"),
+        (["step_size=nan"], "step_size must be a number of kind float in [0.001, 2.0], got nan"),
+        (["step_size=fast"], "step_size must be a number, got 'fast'"),
+        (["step_size"], "set as name=value, got 'step_size'"),
+        (["step_size=0.1", "step_size=0.2"], "step_size is set twice"),
+        (["--fidelity", "21"], "fidelity 21"),
+        (["--fidelity", "0"], "fidelity 0"),
+        (["--from", "3"], "trial 3 cannot be gone on from: it is no completed trial of this run"),
+        (["--thinking-minutes", "-1"], "thinking time must be at least 0 and finite, got -1 minutes"),
+        (["--thinking-minutes", "nan"], "thinking time must be at least 0 and finite, got nan minutes"),
+        (["--file", "nowhere.json"], "nowhere.json"),
+        (["--name", "carol"], "called carol; start one with `carbon-suite manual start"),
+        (["--name", "../x"], "a name is made of letters, digits, - and _"),
+        (["--seed", "4"], "with seed 4"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_bad_input_is_refused_and_changes_nothing(begun: Path, arguments: list[str], message: str) -> None:
+    before = log_of(begun).path.read_bytes()
+    refused(manual("tell", begun, *arguments), message)
+    assert log_of(begun).path.read_bytes() == before
+
+
+def test_what_was_not_started_and_what_was_is_told_apart(begun: Path, tmp_path: Path) -> None:
+    for command in ("ask", "tell", "status"):
+        refused(manual(command, tmp_path), "there is no run by hand on", "start one with `carbon-suite manual start")
+        refused(manual(command, begun, task="vision/imagenet"), "no task is called 'vision/imagenet'")
+        refused(manual(command, begun, task=SCRIPTED), "there is no run by hand on")
+    for arguments, message in (
+        (SETTINGS, "this run has been started; go on with `carbon-suite manual tell`"),
+        ((*SETTINGS, "--budget", "7"), "holds a board with other settings: budget is 300.0 there and 7.0 here"),
+    ):
+        made = manual("start", begun, *arguments)
+        assert (made.returncode, made.stdout) == (2, "")
+        assert message in made.stderr
+    refused(manual("start", tmp_path / "new", task="vision/imagenet"), "no task is called 'vision/imagenet'")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_task_of_another_version_is_refused(board: Path, tmp_path: Path) -> None:
+    source = Path(MEASURED.rpartition(":")[0]).read_text()
+    other = tmp_path / "measured.py"
+    other.write_text(source.replace("constants=CONSTANTS", 'version="2", constants=CONSTANTS'))
+    content = log_of(board).path.read_bytes()
+    refused(manual("tell", board, "step_size=0.3", task=f"{other}:TASK"), "version 2")
+    assert log_of(board).path.read_bytes() == content
+
+
+def test_a_person_is_in_the_catalogue_and_in_no_pattern(tmp_path: Path) -> None:
+    assert "person" in [each["name"] for each in json.loads(carbon_suite("list", "strategies", "--json").stdout)]
+    arguments = ["run", "--task", VALLEY, "--seeds", "0", "--out", str(tmp_path / "out")]
+    refused(carbon_suite(*arguments, "--strategy", "person"), "`carbon-suite manual start`")
+    refused(carbon_suite(*arguments, "--strategy", "pers*"), "no strategy is called 'pers*'")
+
+
+def test_ask_shows_what_may_be_set(begun: Path) -> None:
+    text = manual("ask", begun).stdout
+    for part in (
+        "step_size",
+        "0.001 to 2, log",
+        "1 to 20 steps",
+        "Best so far: the default",
+        "carbon-suite manual tell",
+    ):
+        assert part in text
+    record = json.loads(manual("ask", begun, "--random", "--json").stdout)
+    assert [row["name"] for row in record["space"]] == ["start", "step_size"]
+    assert record["best"] == {"start": 4.0, "step_size": 0.01}
+    assert record["random"] != record["best"]
+    refused(manual("ask", begun, "--template", "json", "--json"), "choose one")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_template_is_told_as_it_was_printed(begun: Path, tmp_path: Path, style: str) -> None:
+    made = manual("ask", begun, "--random", "--template", style)
+    path = tmp_path / f"next.{style}"
+    path.write_text(made.stdout)
+    drawn = json.loads(manual("ask", begun, "--random", "--json").stdout)["random"]
+    assert fill_in(log_of(begun).header.task, read_file(path), {}) == drawn
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("seed", range(8))
+def test_configurations_are_read_as_they_are_written(tmp_path: Path, style: str, seed: int) -> None:
+    MIXED.space.seed(seed)
+    configuration = fill_in(MIXED, dict(MIXED.space.sample_configuration()), {})
+    path = tmp_path / f"next.{style}"
+    path.write_text(template(MIXED, configuration, style))
+    assert fill_in(MIXED, read_file(path), {}) == configuration
+    assert fill_in(MIXED, read_pairs(one_line(configuration).split()), {}) == configuration
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["momentum=0.5"], "momentum does not apply here: it is active only if nesterov == True; leave it out"),
+        (["optimiser=rmsprop"], "optimiser must be one of adam, sgd, got 'rmsprop'"),
+        (["kernel=4"], "kernel must be one of 3, 5, 7, got '4'"),
+        (["width=1.5"], "width must be a number of kind int in"),
+    ],
+)
+def test_what_does_not_apply_or_does_not_fit_is_refused(pairs: list[str], message: str) -> None:
+    with pytest.raises(WrittenError) as raised:
+        fill_in(MIXED, read_pairs(pairs), {})
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.json", "{"), ("a.json", "[1]"), ("a.toml", "x = = 1"), ("a.txt", "depth 2"), ("b.txt", "depth=1\ndepth=2")],
+)
+def test_a_file_that_is_none_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(WrittenError):
+        read_file(tmp_path / name)
+
+
+def _kill(out: Path, moment: bytes, answer: list[str]) -> None:
+    """Tell ``answer``, and kill -9 as soon as the log holds ``moment``."""
+    command = ["manual", "tell", SCRIPTED, "--out", str(out), *answer]
+    log = out / "runs" / "toy" / "scripted" / "person" / "seed-0" / LOG_NAME
+    process = subprocess.Popen([sys.executable, "-P", "-m", "suite.cli", *command], stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while time.monotonic() < end and moment not in log.read_bytes():
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert moment in log.read_bytes()
+    with (log.parent / "lock").open() as lock:  # the session dies with whoever started it
+        fcntl.flock(lock, fcntl.LOCK_EX)
