@@ -1,11 +1,11 @@
-"""A person's run: every answer is trained and charged as any strategy's is, in a session of its own, over days.
+"""A person's run: what is told is trained and charged as any strategy's proposals are, over days.
 
-The run's log is the record: each session replays the logged answers, takes the new one, and leaves the run open.
+The run's log is the record: each session replays what was told, takes what is new, and leaves the run open.
 """
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -14,7 +14,7 @@ from suite.catalog import PERSON, task_spec
 from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
 from suite.energy.ledger import JOULES_PER_KWH
 from suite.runs.board import Board
-from suite.runs.log import LOG_NAME, RunLog, TrialEnd, proposal_to_record, read_log, read_records
+from suite.runs.log import LOG_NAME, RunLog, TrialEnd, read_log, read_records
 from suite.runs.memory import RunError, Trials
 from suite.runs.plan import ByHand
 from suite.runs.processes import Listener, Result
@@ -24,7 +24,7 @@ from suite.score.curve import incumbents
 from suite.search.baselines import sample, seeded
 from suite.search.person import Person
 from suite.search.strategy import Proposal
-from suite.space import Configuration
+from suite.space import Configuration, canonical
 from suite.task import TaskSpec
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -99,6 +99,18 @@ class Run:
     def left_microjoules(self) -> int:
         return max(0, (self.log.header.budget.microjoules or 0) - self.log.charged_microjoules)
 
+    @property
+    def fidelities(self) -> str:
+        """What may be asked for, in words."""
+        allowed = self.spec.fidelity
+        steps = f" in steps of {allowed.step}" if allowed.step > 1 else ""
+        return f"from {allowed.minimum} to {allowed.maximum} {allowed.unit}{steps}"
+
+    @property
+    def rest_watts(self) -> float:
+        """Power of the machine at rest, about: what thinking is charged."""
+        return sum(self.log.rest_watts.values())
+
     def incumbent(self) -> TrialEnd | None:
         """The best trial by validation, as the score sees it; None while that is trial 0."""
         budget = self.log.header.budget
@@ -113,42 +125,68 @@ class Run:
         return incumbent.proposal.configuration if incumbent else self.spec.default
 
     def draw(self) -> Configuration:
-        """A random configuration: another one after each answer."""
-        return sample(seeded(self.spec.space, 1000 * self.seed + len(self.log.asked)))
+        """A random configuration: another one after each tell."""
+        return sample(seeded(self.spec.space, 1000 * self.seed + len(self.log.told)))
 
     def configuration_of(self, trial: int) -> Configuration:
         """Raises ``ManualError`` where there is no such trial to go on from."""
         end = next((end for end in self.log.trials if end.number == trial), None)
         if end is None or end.status != "ok":
             raise ManualError(f"trial {trial} cannot be gone on from: it is no completed trial of this run")
-        if end.returned:
-            raise ManualError(f"trial {trial} cannot be gone on from: it is trial 0 again, and was not trained here")
         return end.proposal.configuration
 
-    def tell(self, proposal: Proposal, thinking_seconds: float, listener: Listener) -> tuple["Run", TrialEnd]:
-        """Train ``proposal``. Returns the run as it then stands, and the trial. A trial that an earlier session was
-        killed in is made again first, and is not charged twice.
+    @property
+    def outstanding(self) -> dict[int, Proposal]:
+        """What was told and has come to no end, since the session that was to make it was interrupted."""
+        ended = {end.number for end in self.log.trials}
+        return {number: proposal for number, proposal in enumerate(self.log.told, 1) if number not in ended}
 
-        Raises ``ManualError``, ``SessionFailed``, ``BoardError`` and ``LogError``.
+    def checked(self, proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+        """``proposals`` as the run will take them; empty where they only repeat what is outstanding.
+
+        Raises ``ManualError`` where one is illegal, or would come to what is known already.
         """
         if self.log.ended is not None:
             raise ManualError(f"{self.log.path}: this run has ended ({self.log.ended}); nothing more can be told to it")
+        if not (proposals or self.outstanding):
+            raise ManualError("there is nothing to train: set hyper-parameters (name=value), or give a file of them")
+        if illegal := [each.fidelity for each in proposals if not self.spec.fidelity.allows(each.fidelity)]:
+            raise ManualError(f"training must be {self.fidelities}, got fidelity {illegal[0]}")
+        trials, known = self._trials()
+        try:
+            accepted = tuple(trials.accept(proposal) for proposal in proposals)
+        except RunError as error:
+            raise ManualError(str(error)) from error
+        if self.outstanding and accepted == self.log.told[-len(accepted) :]:
+            return ()
+        for number, proposal in enumerate(accepted, len(self.log.told) + 1):
+            same = known.setdefault(_key(proposal), number)
+            if same != number:
+                raise ManualError(
+                    f"trial {same}{' (the default)' if same == 0 else ''} is this very training, which would come to "
+                    f"the same value again: {canonical(proposal.configuration)}"
+                )
+        return accepted
+
+    def tell(
+        self, proposals: tuple[Proposal, ...], thinking_seconds: float, listener: Listener
+    ) -> tuple["Run", list[TrialEnd]]:
+        """Train what is outstanding, then ``proposals``, as ``checked``, and charge the thinking about these.
+
+        Returns the run as it then stands, and the new trials. Raises ``ManualError``, ``SessionFailed``, ``BoardError``
+        and ``LogError``.
+        """
         if not 0 <= thinking_seconds < math.inf:
             raise ManualError(f"thinking time must be at least 0 and finite, got {thinking_seconds / 60:g} minutes")
-        checked = self._checked(proposal)
-        hand = ByHand(self.strategy, proposal_to_record(checked), thinking_seconds)
+        hand = ByHand(self.strategy, proposals, thinking_seconds if proposals else 0.0)
         _check(Board.reopen(self.board).by_hand(self.task, self.seed, hand, listener))
         after = replace(self, log=read_log(self.log.path))
         before = {end.number for end in self.log.trials}
-        ends = [end for end in after.log.trials if end.number not in before and end.proposal == checked]
-        if not ends:
-            raise ManualError(f"{self.log.path}: the budget is used up, and this run has ended; nothing was trained")
-        return after, ends[-1]
+        return after, [end for end in after.log.trials if end.number not in before]
 
     def record(self) -> dict[str, Any]:
         """The run for programs, without test values."""
         budget, incumbent = self.log.header.budget, self.incumbent()
-        ended = {end.number for end in self.log.trials}
         return {
             "task": self.spec.name,
             "strategy": self.strategy,
@@ -161,39 +199,41 @@ class Run:
             "budget": energy(budget.microjoules or 0),
             "charged": energy(self.log.charged_microjoules),
             "left": energy(self.left_microjoules),
-            "thinking": energy(self.log.thinking_microjoules),
+            "thinking": {"minutes": self.log.thinking_seconds / 60, **energy(self.log.thinking_microjoules)},
+            "phases": {phase: energy(amount) for phase, amount in self.log.microjoules_by_phase().items()},
             "trials": [trial_record(end) for end in self.log.trials],
-            "outstanding": [
-                {"trial": number, **proposal_to_record(proposal)}
-                for number, proposal in self.log.asked.items()
-                if number not in ended
-            ],
+            "outstanding": [{"trial": number, **asdict(proposal)} for number, proposal in self.outstanding.items()],
         }
 
-    def _checked(self, proposal: Proposal) -> Proposal:
-        """``proposal`` as the run will take it."""
+    def _trials(self) -> tuple[Trials, dict[str, int]]:
+        """The memory that the run will have, and the number of each training that needs no repeating."""
         budget = self.log.header.budget
         trials = Trials(self.spec, Person.info, budget.v0, budget.default_microjoules / 1e6)
         ends = {end.number: end for end in self.log.trials}
-        try:
-            for number, asked in self.log.asked.items():
-                trials.accept(asked)
-                if end := ends.get(number):
-                    trials.end(number, Outcome(end.status, end.validation), end.microjoules / 1e6)
-            return trials.accept(proposal)
-        except RunError as error:
-            raise ManualError(str(error)) from error
+        known = {_key(Proposal(self.spec.default, self.spec.fidelity.maximum)): 0}
+        for number, told in enumerate(self.log.told, 1):
+            trials.accept(told)
+            end = ends.get(number)
+            if end:
+                trials.end(number, Outcome(end.status, end.validation), end.microjoules / 1e6)
+            if end is None or end.status == "ok":
+                known[_key(told)] = number
+        return trials, known
+
+
+def _key(proposal: Proposal) -> str:
+    """The one spelling of a training."""
+    return f"{canonical(proposal.configuration)} {proposal.fidelity} {proposal.parent}"
 
 
 def trial_record(end: TrialEnd) -> dict[str, Any]:
     """A trial for programs, without its test value, which nobody who searches may see."""
     return {
         "trial": end.number,
-        **proposal_to_record(end.proposal),
+        **asdict(end.proposal),
         "status": end.status,
         "reason": end.reason,
         "validation": end.validation,
-        "returned": end.returned,
         **energy(end.microjoules),
     }
 

@@ -1,8 +1,7 @@
-"""Configurations as people write them: ``name=value`` on the command line or in a file, TOML, or JSON."""
+"""Configurations as people write them: ``name=value`` on the command line, or a file, YAML or JSON."""
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,36 +16,36 @@ from ConfigSpace import (
 from ConfigSpace.hyperparameters import Hyperparameter
 
 from suite.listing import space as rows_of
-from suite.space import Configuration, complete
+from suite.space import Configuration, complete, reader
 from suite.task import TaskSpec
 
-STYLES: Final = ("lines", "toml", "json")
-_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 class WrittenError(ValueError):
     """What was written is no configuration of the task; the message says what would be."""
 
 
-def read_file(path: Path) -> dict[str, Any]:
-    """What the file at ``path`` sets: JSON or TOML by its ending, else lines of ``name=value``, with ``#`` comments.
+def read_file(path: Path) -> list[Mapping[str, Any]]:
+    """What the file at ``path`` sets: a mapping from name to value, or a list of such mappings; JSON by its ending,
+    else YAML.
 
     Raises ``WrittenError`` and ``OSError``.
     """
+    import yaml
+
     try:
         text = path.read_text()
-        if path.suffix == ".json":
-            given = json.loads(text)
-        elif path.suffix == ".toml":
-            given = tomllib.loads(text)
-        else:
-            lines = (line.strip() for line in text.splitlines())
-            given = read_pairs(line for line in lines if line and not line.startswith("#"))
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        given = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise WrittenError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(given, dict):
-        raise WrittenError(f"{path}: must map hyper-parameters to values, got {json.dumps(given)[:60]}")
-    return given
+    several = given if isinstance(given, list) else [given]
+    if not several or not all(isinstance(each, dict) for each in several):
+        raise WrittenError(
+            f"{path}: must map hyper-parameters to values (name: value), or be a list of such mappings, got "
+            f"{str(given)[:60]}"
+        )
+    return several
 
 
 def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
@@ -73,6 +72,8 @@ def fill_in(spec: TaskSpec, given: Mapping[str, Any], base: Configuration) -> Co
             raise WrittenError(f"{spec.name} has no hyper-parameter {name!r}; it has: {', '.join(space)}")
     values = {name: space[name].default_value for name in space}
     read = {name: _read(space[name], value) for name, value in given.items()}
+    for name, value in read.items():
+        _check(space[name], value)
     try:
         configuration = complete(space, {**values, **base, **read})
     except ValueError as error:
@@ -85,29 +86,23 @@ def fill_in(spec: TaskSpec, given: Mapping[str, Any], base: Configuration) -> Co
     return configuration
 
 
-def template(spec: TaskSpec, configuration: Configuration, style: str) -> str:
-    """``configuration`` as a file to edit, in one of ``STYLES``; comments tell what else may be set."""
-    if style == "json":
-        return json.dumps(configuration, indent=2) + "\n"
+def template(spec: TaskSpec, configuration: Configuration) -> str:
+    """``configuration`` as a YAML file to edit; comments tell what else may be set."""
     lines = []
     for row in rows_of(spec):
         name, values = row["name"], row["values"]
         allowed = values if isinstance(values, str) else ", ".join(map(str, values))
         when = "" if row["active if"] == "always" else f"; active if {row['active if']}"
-        set_ = _pair(name, configuration.get(name, row["default"]), style)
-        lines += [f"# {allowed}; default {row['default']}{when}", set_ if name in configuration else f"# {set_}"]
+        key = name if _BARE_KEY.fullmatch(name) else json.dumps(name)
+        pair = f"{key}: {json.dumps(configuration.get(name, row['default']))}"
+        lines += [f"# {allowed}; default {row['default']}{when}", pair if name in configuration else f"# {pair}"]
     return "\n".join([*lines, ""])
 
 
-def one_line(configuration: Configuration) -> str:
-    """``configuration`` as it is given on the command line."""
-    return " ".join(_pair(name, value, "lines") for name, value in configuration.items())
-
-
-def _pair(name: str, value: Any, style: str) -> str:
-    if style == "toml":
-        return f"{name if _BARE_KEY.fullmatch(name) else json.dumps(name)} = {json.dumps(value)}"
-    return f"{name}={value}"
+def one_line(configuration: Configuration, default: Configuration | None = None) -> str:
+    """``configuration``, or how it differs from ``default``, as it is given on the command line."""
+    base = default or {}
+    return " ".join(f"{name}={value}" for name, value in configuration.items() if base.get(name) != value)
 
 
 def _read(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
@@ -119,17 +114,27 @@ def _read(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
             try:
                 return float(value)
             except ValueError:
-                raise WrittenError(f"{hyperparameter.name} must be a number, got {value!r}") from None
+                kind = f"a number from {hyperparameter.lower:g} to {hyperparameter.upper:g}"
+                raise WrittenError(f"{hyperparameter.name} must be {kind}, got {value!r}") from None
         case CategoricalHyperparameter():
             choices = hyperparameter.choices
         case OrdinalHyperparameter():
             choices = hyperparameter.sequence
         case _:
             choices = (hyperparameter.default_value,)
-    by_text = {str(choice): choice for choice in choices}
+    by_text = {str(choice).lower(): choice for choice in choices} | {str(choice): choice for choice in choices}
     if value not in by_text:
-        raise WrittenError(f"{hyperparameter.name} must be one of {', '.join(by_text)}, got {value!r}")
+        raise WrittenError(f"{hyperparameter.name} must be one of {', '.join(map(str, choices))}, got {value!r}")
     return by_text[value]
+
+
+def _check(hyperparameter: Hyperparameter[Any, Any], value: Any) -> None:
+    try:
+        reader(hyperparameter)(value)
+    except ValueError as error:
+        raise WrittenError(f"{hyperparameter.name} {error}") from error
+    except TypeError:
+        raise WrittenError(f"{hyperparameter.name} must be a single value, got {value!r}") from None
 
 
 def _condition(space: ConfigurationSpace, name: str) -> str:

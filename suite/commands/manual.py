@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def of_a_run(command: Callable[..., None]) -> Callable[..., None]:
     epilog=examples(
         "carbon-suite manual start few_shot/sinusoid --out board",
         "carbon-suite manual ask few_shot/sinusoid --out board",
-        "carbon-suite manual tell few_shot/sinusoid --out board learning_rate=0.003 --thinking-minutes 3",
+        "carbon-suite manual tell few_shot/sinusoid --out board learning_rate=0.003 --minutes 3",
         "carbon-suite manual status few_shot/sinusoid --out board",
         "carbon-suite rank board",
     )
@@ -66,55 +67,55 @@ def start(task: str, out: Path, name: str | None, seed: int, as_json: bool, **op
         print_json(begun.record())
         return
     click.echo(f"Started {begun.strategy} on {begun.spec.name} with seed {seed}. {_left(begun)}")
-    click.echo(f"What may be set: carbon-suite manual ask {task} --out {out}")
+    click.echo(f"What may be set: {_command('ask', begun, out)}")
 
 
 @manual.command(
     epilog=examples(
         "carbon-suite manual ask few_shot/sinusoid --out board",
-        "carbon-suite manual ask few_shot/sinusoid --out board --template toml > next.toml",
+        "carbon-suite manual ask few_shot/sinusoid --out board --template > next.yaml",
         "carbon-suite manual ask few_shot/sinusoid --out board --random",
     )
 )
 @of_a_run
 @click.option("--random", "at_random", is_flag=True, help="Draw a configuration at random.")
 @click.option(
-    "--template",
-    "style",
-    type=click.Choice(["lines", "toml", "json"]),
-    help="Print nothing but a file to edit and to tell: the incumbent, or the random one.",
+    "--template", is_flag=True, help="Print nothing but a YAML file to edit and to tell: the best so far, or the drawn."
 )
 @JSON
 def ask(
-    task: str, out: Path, name: str | None, seed: int | None, at_random: bool, style: str | None, as_json: bool
+    task: str, out: Path, name: str | None, seed: int | None, at_random: bool, template: bool, as_json: bool
 ) -> None:
-    """What may be set: the space with its defaults, the best so far, and on request a file to edit."""
-    from suite import listing
+    """What may be set: the space with its defaults, the best so far, and on request a file to edit. It is free."""
+    from suite import listing, written
     from suite.manual import Run
-    from suite.written import one_line, template
 
-    if style and as_json:
+    if template and as_json:
         raise click.UsageError("--template prints a file to edit, --json a record for programs: choose one")
     run = Run.find(out, task, name, seed)
     drawn = run.draw() if at_random else None
-    if style:
-        click.echo(template(run.spec, drawn or run.best(), style), nl=False)
+    if template:
+        click.echo(written.template(run.spec, drawn or run.best()), nl=False)
         return
-    rows = listing.space(run.spec)
+    rows, mutable = listing.space(run.spec), sorted(run.spec.mutable)
     if as_json:
-        may_be_set = {"space": rows, "fidelity": vars(run.spec.fidelity), "mutable": sorted(run.spec.mutable)}
+        may_be_set = {"space": rows, "fidelity": asdict(run.spec.fidelity), "mutable": mutable}
         print_json({**may_be_set, "best": run.best(), "random": drawn, "run": run.record()})
         return
     listing.show_rows(f"{run.spec.name}: what may be set", rows)
-    click.echo(f"Training: {run.spec.fidelity.minimum} to {run.spec.fidelity.maximum} {run.spec.fidelity.unit}.")
+    click.echo(f"Training: {run.fidelities} (--fidelity).")
+    if mutable:
+        click.echo(f"What may be changed in mid-training (--from TRIAL): {', '.join(mutable)}.")
     click.echo(f"{_incumbent(run)}\n{_left(run)}")
-    click.echo(f"\ncarbon-suite manual tell {task} --out {out} {one_line(drawn or run.best())}")
+    click.echo(f"A minute of thinking is charged about {60 * run.rest_watts:.3g} J (estimated: power at rest x time).\n")
+    click.echo(f"{'Drawn at random' if drawn else 'The best so far'}, to be changed and told:")
+    click.echo(f"{_command('tell', run, out)} {written.one_line(drawn or run.best())}")
 
 
 @manual.command(
     epilog=examples(
-        "carbon-suite manual tell few_shot/sinusoid --out board learning_rate=0.003 --thinking-minutes 3",
-        "carbon-suite manual tell few_shot/sinusoid --out board --file next.toml --fidelity 600",
+        "carbon-suite manual tell few_shot/sinusoid --out board learning_rate=0.003 --minutes 3",
+        "carbon-suite manual tell few_shot/sinusoid --out board --file next.yaml --fidelity 600",
         "carbon-suite manual tell few_shot/sinusoid --out board --from 2",
     )
 )
@@ -123,10 +124,13 @@ def ask(
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
-    help="A file that sets them: .json, .toml, or lines of name=value. What is given beside it comes first.",
+    help="A file that sets them, YAML or JSON; a list of configurations is trained in order. What is given beside it "
+    "comes first.",
 )
 @click.option(
-    "--thinking-minutes", type=float, help="For how long you thought: the machine's power at rest is charged."
+    "--minutes",
+    type=float,
+    help="For how long you thought: the machine's power at rest is charged. Asked for on a terminal; 0 otherwise.",
 )
 @click.option("--fidelity", type=int, help="How far to train; default: to the end.")
 @click.option("--from", "parent", type=int, metavar="TRIAL", help="Go on from that trial: pay only for the rest.")
@@ -138,36 +142,43 @@ def tell(
     seed: int | None,
     values: Sequence[str],
     file: Path | None,
-    thinking_minutes: float | None,
+    minutes: float | None,
     fidelity: int | None,
     parent: int | None,
     as_json: bool,
 ) -> None:
-    """Train a configuration: metered, logged, charged. What is not set has its default, or that of --from.
+    """Train configurations: metered, logged, charged. What is not set has its default, or that of --from.
 
-    Give the same command again where it was interrupted.
+    Give the same command again where it was interrupted, or one that sets nothing: what was told is finished.
     """
+    from suite import written
     from suite.manual import Run, energy, trial_record
     from suite.search.strategy import Proposal
-    from suite.written import fill_in, read_file, read_pairs
 
     run = Run.find(out, task, name, seed)
     base = {} if parent is None else run.configuration_of(parent)
-    given = {**(read_file(file) if file else {}), **read_pairs(values)}
-    proposal = Proposal(
-        fill_in(run.spec, given, base), run.spec.fidelity.maximum if fidelity is None else fidelity, parent
-    )
-    with progress("trial", 1) as shown:
-        after, end = _made(lambda: run.tell(proposal, 60 * (thinking_minutes or 0.0), shown))
+    pairs, target = written.read_pairs(values), run.spec.fidelity.maximum if fidelity is None else fidelity
+    several = written.read_file(file) if file else [{}] if pairs or parent is not None or fidelity is not None else []
+    asked = [Proposal(written.fill_in(run.spec, {**given, **pairs}, base), target, parent) for given in several]
+    proposals = run.checked(asked)
+    if minutes is None and proposals and not as_json and sys.stdin.isatty():
+        minutes = _ask_minutes(run)
+    with progress("told", 1) as shown:
+        after, ends = _made(lambda: run.tell(proposals, 60 * (minutes or 0.0), shown))
     thinking = energy(after.log.thinking_microjoules - run.log.thinking_microjoules)
     if as_json:
-        told = {**trial_record(end), "thinking": {"minutes": thinking_minutes, **thinking}}
-        print_json({"trial": told, "run": after.record()})
+        print_json(
+            {
+                "trials": [trial_record(end) for end in ends],
+                "thinking": {"minutes": (after.log.thinking_seconds - run.log.thinking_seconds) / 60, **thinking},
+                "run": after.record(),
+            }
+        )
         return
-    value = "no value" if end.validation is None else f"{run.spec.validation.name} {end.validation:.5g} (validation)"
-    click.echo(f"Trial {end.number}: {end.status}, {value}{f': {end.reason}' if end.reason else ''}")
-    click.echo("It is trial 0: nothing was trained." if end.returned else f"It took {_told(energy(end.microjoules))}.")
-    click.echo(_thinking(thinking_minutes, thinking, told_again=end.number in run.log.asked))
+    _show_trials(after, ends, "trained now")
+    if not ends:
+        click.echo("Nothing was trained: the budget was used up before.")
+    click.echo(_thinking(minutes, thinking, told_before=not proposals))
     click.echo(f"{_incumbent(after)}\n{_left(after)}")
 
 
@@ -176,32 +187,62 @@ def tell(
 @JSON
 def status(task: str, out: Path, name: str | None, seed: int | None, as_json: bool) -> None:
     """The trials so far, the best of them, their energy, and what is left of the budget."""
-    from suite import listing
+    from suite import listing, written
+    from suite.energy.ledger import CHARGED
     from suite.manual import Run
-    from suite.written import one_line
 
     run = Run.find(out, task, name, seed)
     record = run.record()
     if as_json:
         print_json(record)
         return
-    metric = run.spec.validation.name
+    _show_trials(run, run.log.trials, f"seed {run.seed}")
+    phases = [
+        {"phase": phase, "joules": amount["joules"], "kg CO2e": amount["kg_co2e"], "charged": phase in CHARGED}
+        for phase, amount in record["phases"].items()
+    ]
+    listing.show_rows("Energy by phase, thinking within ask", phases)
+    if not run.log.ended:
+        for number, proposal in run.outstanding.items():
+            click.echo(f"Trial {number} was interrupted: {written.one_line(proposal.configuration)}")
+        if run.outstanding:
+            click.echo(f"Finish with: {_command('tell', run, out)}")
+    thinking = record["thinking"]
+    click.echo(f"Thinking, as declared: {thinking['minutes']:g} minutes, {_told(thinking)} (estimated).")
+    click.echo(f"{_incumbent(run)}\n{_left(run)}")
+
+
+def _ask_minutes(run: Any) -> float:
+    minutes: float = click.prompt("For how many minutes did you think about it?", default=0.0, err=True)
+    if 60 * minutes * run.rest_watts * 1e6 >= run.left_microjoules:
+        click.confirm("That uses up what is left of the budget and ends the run. Go on?", abort=True, err=True)
+    return minutes
+
+
+def _show_trials(run: Any, ends: Sequence[Any], what: str) -> None:
+    from suite import listing
+    from suite.written import one_line
+
     rows = [
         {
-            "trial": each["trial"],
-            "status": each["status"],
-            metric: each["validation"],
-            "joules": each["joules"],
-            run.spec.fidelity.unit: each["fidelity"],
-            "from": each["parent"],
-            "configuration": one_line(each["configuration"]),
+            "trial": end.number,
+            "status": f"{end.status}: {end.reason}" if end.reason else end.status,
+            run.spec.validation.name: end.validation,
+            "joules": end.microjoules / 1e6,
+            run.spec.fidelity.unit: end.proposal.fidelity,
+            "from": end.proposal.parent,
+            "differs from the default in": one_line(end.proposal.configuration, run.spec.default) or "nothing",
         }
-        for each in record["trials"]
+        for end in ends
     ]
-    listing.show_rows(f"{run.strategy} on {run.spec.name}, seed {run.seed}", rows)
-    for each in record["outstanding"]:
-        click.echo(f"Trial {each['trial']} was cut short: tell it again: {one_line(each['configuration'])}")
-    click.echo(f"{_incumbent(run)}\nThinking, as declared: {_told(record['thinking'])}.\n{_left(run)}")
+    listing.show_rows(f"{run.strategy} on {run.spec.name}: {what}", rows)
+
+
+def _command(verb: str, run: Any, out: Path) -> str:
+    """The command that goes on with ``run``."""
+    name = run.strategy.partition("-")[2]
+    which = f"{f' --name {name}' if name else ''}{f' --seed {run.seed}' if run.seed else ''}"
+    return f"carbon-suite manual {verb} {run.task} --out {out}{which}"
 
 
 def _made(work: Callable[[], Any]) -> Any:
@@ -239,9 +280,9 @@ def _left(run: Any) -> str:
     return f"Charged so far: {_told(spent)}. Left: {_told(left)}, {share:.0%} ({run.log.header.tier}).{ended}"
 
 
-def _thinking(minutes: float | None, amount: Mapping[str, float], told_again: bool) -> str:
+def _thinking(minutes: float | None, amount: Mapping[str, float], told_before: bool) -> str:
+    if told_before:
+        return "What was told before is finished; its thinking is charged as it was declared then, and no more."
     if not minutes:
-        return "Nothing was charged for thinking: declare it with --thinking-minutes."
-    if told_again:
-        return "Thinking was charged as declared when this was first told, and is not charged again."
+        return "Nothing was charged for thinking: declare it with --minutes."
     return f"{minutes:g} minutes of thinking, as declared: {_told(amount)} (estimated: power at rest x time)."

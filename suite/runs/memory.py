@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from suite.runs.trial import Outcome
-from suite.search.strategy import Proposal, StrategyInfo, Trial
+from suite.search.strategy import Proposal, Status, StrategyInfo, Trial
 from suite.space import Completion, Configuration, canonical
 from suite.task import TaskSpec
 
@@ -35,7 +35,7 @@ class Trials:
         if self._v0 is None:
             return None
         proposal = Proposal(self._spec.default, self._spec.fidelity.maximum)
-        return Trial(0, proposal, "ok", self._objectives(self._v0, self._default_joules), joules=self._default_joules)
+        return self._told(0, proposal, "ok", self._v0, self._default_joules)
 
     def accept(self, proposal: Proposal) -> Proposal:
         """The proposal as the next trial, inactive hyper-parameters stripped. Raises ``RunError`` on an illegal one."""
@@ -55,7 +55,7 @@ class Trials:
         if outcome.validation is not None:
             self._worst = self._worse(outcome.validation)
         value = outcome.validation if outcome.validation is not None else self._penalty()
-        return Trial(number, self._proposals[number], outcome.status, self._objectives(value, joules), joules=joules)
+        return self._told(number, self._proposals[number], outcome.status, value, joules)
 
     def returns_trial_zero(self, proposal: Proposal) -> bool:
         """Whether it asks for the default again, in full: that is trial 0, and nothing is trained."""
@@ -103,8 +103,11 @@ class Trials:
         """A finite value for a trial that came to none: the worst that this run has seen."""
         return self._spec.validation.worst if self._worst is None else self._worst
 
-    def _objectives(self, value: float, joules: float) -> tuple[float, ...]:
-        return (value, joules) if "objectives" in self._info.capabilities else (value,)
+    def _told(self, number: int, proposal: Proposal, status: Status, value: float, joules: float) -> Trial:
+        """The trial as its strategy is told of it: with as much as it declares that it can handle."""
+        objectives = (value, joules) if "objectives" in self._info.capabilities else (value,)
+        constraints = (joules - self._default_joules,) if "constraints" in self._info.capabilities else ()
+        return Trial(number, proposal, status, objectives, constraints, joules)
 
 
 def _differences(one: Configuration, other: Configuration) -> set[str]:

@@ -6,26 +6,25 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from suite.runs.log import Budget
+from suite.search.strategy import Proposal
 from suite.space import Configuration
 
 
 @dataclass(frozen=True)
 class ByHand:
-    """A session of a person's run: it trains one answer, if there is one, and leaves the run open for the next.
+    """A session of a person's run: it makes what was told, and leaves the run open.
 
-    name: what the person is called on the board. answer: a proposal as a log holds it
-    (``suite.runs.log.proposal_to_record``). thinking_seconds: for how long the machine stood idle while the person
-    thought about it, as the person declares.
+    name: what the person is called on the board. answers: what is new. thinking_seconds: for how long the machine stood
+    idle while the person thought about them, as the person declares.
     """
 
     name: str
-    answer: Mapping[str, Any] | None = None
+    answers: tuple[Proposal, ...] = ()
     thinking_seconds: float = 0.0
 
-    @property
-    def asks(self) -> int:
-        """How often this session asks."""
-        return 0 if self.answer is None else 1
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        return cls(**{**record, "answers": tuple(Proposal(**each) for each in record["answers"])})
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,6 @@ class RunPlan:
     @classmethod
     def from_json(cls, text: str) -> Self:
         record: Mapping[str, Any] = json.loads(text)
-        hand = record["by_hand"]
-        typed = {
-            "budget": Budget(**record["budget"]),
-            "meters": tuple(record["meters"]),
-            "by_hand": ByHand(**hand) if hand else None,
-        }
+        hand = record["by_hand"] and ByHand.from_record(record["by_hand"])
+        typed = {"budget": Budget(**record["budget"]), "meters": tuple(record["meters"]), "by_hand": hand}
         return cls(**{**record, **typed})

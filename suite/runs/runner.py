@@ -2,7 +2,6 @@
 
 import gc
 import json
-import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from suite.search.strategy import WAIT, Proposal, Signal, Strategy, StrategyInfo
 from suite.space import training_seed
 from suite.task import TaskSpec
 
-PAUSED = "paused"
 POLL_SECONDS = 0.25  # how far a run may overshoot its budget
 
 
@@ -55,7 +53,6 @@ class Runner:
         self._queue: deque[_Attempt] = deque()
         self._may_ask = True
         self._nothing_left: str | None = None
-        self._asks_left = plan.by_hand.asks if plan.by_hand else math.inf
 
     def resume(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Ask and tell the strategy in the logged order; every proposal must be the logged one. Raises ``RunError``."""
@@ -92,7 +89,7 @@ class Runner:
             self._remove(pid)
 
     def search(self) -> str:
-        """Run to the end. Returns why it ended: "budget", "trials" or "exhausted"; a person's may be ``PAUSED``."""
+        """Run to the end. Returns why it ended: "budget", "trials" or "exhausted"."""
         while True:
             reason = self.turn()
             if reason:
@@ -118,8 +115,6 @@ class Runner:
                 continue
             if self._plan.budget.trials is not None and self._trials.asked >= self._plan.budget.trials:
                 return "trials"
-            if not self._asks_left:
-                return PAUSED
             if not self._may_ask:
                 return None
             answer = self._ask()
@@ -137,26 +132,16 @@ class Runner:
 
     def _ask(self) -> Proposal | Signal:
         """The strategy's answer, checked and logged. All of that is the phase ``ask``."""
-        self._asks_left -= 1
         with self._book.ledger.window("ask"):
             answer: Proposal | Signal = _call(self._strategy, "ask")
             number = None
             if isinstance(answer, Proposal):
                 answer = self._trials.accept(answer)
                 number = self._trials.asked
-            self._book.write("ask", trial=number, answer=proposal_to_record(answer), **self._thinking())
+            elif self._plan.by_hand:
+                return answer  # which is no part of the log: a person may have more to tell tomorrow
+            self._book.write("ask", trial=number, answer=proposal_to_record(answer))
         return answer
-
-    def _thinking(self) -> Mapping[str, Any]:
-        """Charge what a person's thinking took. It goes into the record of the answer, so that a kill never charges it
-        twice."""
-        hand = self._plan.by_hand
-        if hand is None:
-            return {}
-        watts = self._plan.idle_watts
-        microjoules = round(hand.thinking_seconds * watts * 1e6)
-        self._book.ledger.declare(Label("ask"), {"cpu": microjoules}, round(hand.thinking_seconds * 1e9))
-        return {"thinking": {"seconds": hand.thinking_seconds, "idle_watts": watts, "microjoules": microjoules}}
 
     def _re_ask(self, record: Mapping[str, Any]) -> None:
         answer = _call(self._strategy, "ask")

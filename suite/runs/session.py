@@ -23,7 +23,7 @@ from typing import Any
 from suite import __version__
 from suite.catalog import CatalogError, load_strategy, task_spec
 from suite.energy.crosscheck import CrossCheck
-from suite.energy.ledger import Ledger, Phase
+from suite.energy.ledger import Label, Ledger, Phase
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree, become_subreaper, die_with_parent
 from suite.energy.selection import Selection
@@ -36,16 +36,18 @@ from suite.runs.log import (
     LogError,
     LogWriter,
     RunHeader,
-    proposal_from_record,
+    proposal_to_record,
     read_records,
     segments_of,
+    told_in,
 )
 from suite.runs.machine import machine_facts, package_version
 from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.metering import open_meters
 from suite.runs.plan import ByHand, RunPlan
-from suite.runs.runner import PAUSED, Runner, keeps_checkpoints
-from suite.search.strategy import Problem, Proposal, Strategy
+from suite.runs.runner import Runner, keeps_checkpoints
+from suite.search.person import Person
+from suite.search.strategy import Problem, Proposal, Strategy, refusal
 from suite.task import TaskSpec
 
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
@@ -86,13 +88,11 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
             strategy = load_strategy(plan.strategy)
-        with ledger.window("resume" if records else "idle"):  # a run of many days is taken up many times
-            header = _header(plan, spec, strategy, selection)
-            _check_same(path, header, records)
+        header = _header(plan, spec, strategy, selection)
+        _check_same(path, header, records)
         keep_bytes = path.stat().st_size - torn if records else 0
         with closing(LogWriter(path, keep_bytes)) as log:
-            past = Session(records)
-            _search(past.still_to_do(plan), header, strategy, past, ledger, log, directory)
+            _search(plan, header, strategy, Session(records), ledger, log, directory)
 
 
 class Session:
@@ -110,25 +110,9 @@ class Session:
                 charge.lose(record["trial"])
         return charge
 
-    def still_to_do(self, plan: RunPlan) -> RunPlan:
-        """``plan`` without an answer that was cut short by a kill and is given again: resuming trains it."""
-        if plan.by_hand is None or plan.by_hand.answer not in self._outstanding():
-            return plan
-        return replace(plan, by_hand=ByHand(plan.by_hand.name))
-
-    def answers(self, hand: ByHand | None) -> tuple[Proposal, ...]:
-        """What a person has answered so far, this session's answer included."""
-        if hand is None:
-            return ()
-        logged = [record["answer"] for record in self.records if record["record"] == "ask"]
-        new = [] if hand.answer is None else [hand.answer]
-        found = [proposal_from_record(answer) for answer in logged + new]
-        return tuple(answer for answer in found if isinstance(answer, Proposal))
-
-    def _outstanding(self) -> list[Any]:
-        ended = {record["trial"] for record in self.records if record["record"] == "trial"}
-        asked = [record for record in self.records if record["record"] == "ask"]
-        return [record["answer"] for record in asked if record["trial"] not in ended]
+    def answers(self, hand: ByHand) -> list[Proposal]:
+        """What a person has told so far, in order, this session's answers included."""
+        return [*told_in(self.records), *hand.answers]
 
     @property
     def total_microjoules(self) -> int:
@@ -157,9 +141,11 @@ def _search(
         setup: Phase = "resume" if past.resumed else "setup"
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("session", sync=True, started=started, resumed=past.resumed, rest_watts=rest_watts)
+        if plan.by_hand and plan.by_hand.answers:
+            _take_down(plan.by_hand, _watts_while_thinking(plan, header, rest_watts), book)
         trials = Trials(spec, factory.info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
         with ledger.window("resume" if past.resumed else "ask"):
-            strategy = _build(factory, plan, spec, trials, past.answers(plan.by_hand))
+            strategy = _build(factory, plan, spec, trials, past)
         runner = Runner(plan, spec, strategy, trials, engine, book, directory)
         with ledger.window(setup):
             crosscheck.start()
@@ -170,7 +156,7 @@ def _search(
         with ledger.window(setup):
             runner.close(setup)
             figures = crosscheck.stop(ledger.total_microjoules)
-        if reason == PAUSED:
+        if plan.by_hand and reason == "exhausted":  # until tomorrow
             book.write("heartbeat", sync=True)
             return
         rest_watts = _rest_watts(plan, header, ledger, setup)
@@ -184,6 +170,22 @@ def _search(
         engine.close()
 
 
+def _take_down(hand: ByHand, watts: Mapping[str, float], book: Book) -> None:
+    """Log what a person told, and charge the thinking in the same record: no kill parts them, or charges it twice."""
+    microjoules = {component: round(hand.thinking_seconds * each * 1e6) for component, each in watts.items()}
+    book.ledger.declare(Label("ask"), microjoules, round(hand.thinking_seconds * 1e9))
+    thinking = {"seconds": hand.thinking_seconds, "watts": watts, "microjoules": sum(microjoules.values())}
+    book.write("told", sync=True, answers=[proposal_to_record(each) for each in hand.answers], thinking=thinking)
+
+
+def _watts_while_thinking(plan: RunPlan, header: RunHeader, rest_watts: Mapping[str, float]) -> dict[str, float]:
+    """Power at rest of each component that is metered: as just measured, or as declared where it is estimated."""
+    declared = {"cpu": plan.idle_watts, "ram": plan.ram_watts or 0.0}
+    components = {meter["component"]: meter["tier"] == "measured" for meter in header.meters}
+    known = {name: rest_watts.get(name) if measured else None for name, measured in components.items()}
+    return {name: declared.get(name, 0.0) if watts is None else watts for name, watts in known.items()}
+
+
 def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) -> dict[str, float]:
     """Power of the machine while the run does nothing; of no use where other runs are at work beside it."""
     if plan.jobs > 1:
@@ -193,9 +195,7 @@ def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) 
         return ledger.rest_watts(MEASURED_REST_SECONDS if measured else DECLARED_REST_SECONDS)
 
 
-def _build(
-    factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials, answers: tuple[Proposal, ...]
-) -> Strategy:
+def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials, past: Session) -> Strategy:
     """The strategy, told of trial 0."""
     budget = plan.budget
     problem = Problem(
@@ -207,10 +207,11 @@ def _build(
         budget_joules=budget.microjoules / 1e6 if budget.microjoules is not None else float("inf"),
         workers=plan.workers,
         mutable=spec.mutable,
-        answers=answers,
     )
+    if reason := refusal(factory.info, problem):
+        raise RunError(reason)
     try:
-        strategy = factory(problem)
+        strategy = Person(problem, past.answers(plan.by_hand)) if plan.by_hand else factory(problem)
         zero = trials.trial_zero()
         if zero is not None:
             strategy.tell(zero)

@@ -22,7 +22,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import TrialState
 
 from suite.search.bandits import Brackets, hyperband_depths
@@ -37,6 +37,8 @@ class OptunaStrategy:
     """Drives an Optuna sampler: conditional hyper-parameters are suggested parents first, only where they are active.
 
     Trial 0 enters as a finished trial. A failed trial is told as failed: Optuna's samplers leave it out of their model.
+    Some samplers model only what is always active (``relative`` in Optuna's words) and draw the rest at random; the
+    strategies say so.
     """
 
     info: ClassVar[StrategyInfo]
@@ -61,6 +63,8 @@ class OptunaStrategy:
         if asked is None:  # trial 0, which this study did not ask for
             self._study.add_trial(finished(trial, self._distributions))
         elif trial.status == "ok":
+            for name, value in constraints(trial).items():
+                asked.set_constraint(name, value)
             self._study.tell(asked, list(trial.objectives))
         else:
             self._study.tell(asked, state=TrialState.FAIL)
@@ -81,6 +85,39 @@ class Tpe(OptunaStrategy):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem, tpe_sampler(problem))
+
+
+class Gp(OptunaStrategy):
+    """Gaussian process over the hyper-parameters that are always active, the rest drawn at random; ten random trials
+    first. Expected improvement in logarithms; with several proposals outstanding, of them all together.
+    """
+
+    info: ClassVar = StrategyInfo(
+        name="gp",
+        family="model-based",
+        summary="Gaussian process over what is always active, the rest at random (Optuna)",
+        capabilities=frozenset({"conditional", "asynchronous"}),
+        library="optuna",
+        paper="Snoek et al. 2012, Practical Bayesian optimization of machine learning algorithms, NeurIPS; "
+        "Ament et al. 2023, Unexpected improvements to expected improvement, NeurIPS, arXiv:2310.20708",
+    )
+
+    def __init__(self, problem: Problem) -> None:
+        sampler = GPSampler(seed=problem.seed % 2**32, warn_independent_sampling=False)
+        super().__init__(problem, sampler)
+
+
+class ConstrainedGp(Gp):
+    """``Gp`` that looks only among models which cost no more to train than the default."""
+
+    info: ClassVar = StrategyInfo(
+        name="gp-constrained",
+        family="model-based",
+        summary="Gaussian process that trains no longer, in joules, than the default does (Optuna)",
+        capabilities=frozenset({"conditional", "asynchronous", "constraints"}),
+        library="optuna",
+        paper="Gardner et al. 2014, Bayesian optimization with inequality constraints, ICML",
+    )
 
 
 class Bohb:
@@ -151,7 +188,13 @@ def finished(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> opt
         params=dict(trial.proposal.configuration),
         distributions={name: distributions[name] for name in trial.proposal.configuration},
         values=list(trial.objectives),
+        constraints=constraints(trial),
     )
+
+
+def constraints(trial: Trial) -> dict[str, float]:
+    """The constraints of ``trial`` under the names that Optuna asks for; the trial is feasible where all are <= 0."""
+    return {f"constraint {number}": value for number, value in enumerate(trial.constraints)}
 
 
 def distribution(hyperparameter: Hyperparameter[Any, Any]) -> BaseDistribution:

@@ -29,7 +29,7 @@ def from_unit_cube(space: ConfigurationSpace, point: np.ndarray) -> Configuratio
 
 def to_unit_cube(space: ConfigurationSpace, configuration: Configuration) -> np.ndarray:
     """A point (hyper-parameters,) of ``configuration``; a value that owns a whole stretch stands at its middle."""
-    return np.array([_place(space[name], configuration[name]) if name in configuration else MIDDLE for name in space])
+    return np.array([place(space[name], configuration[name]) if name in configuration else MIDDLE for name in space])
 
 
 def _at(hyperparameter: Hyperparameter[Any, Any], u: float) -> Value:
@@ -50,7 +50,8 @@ def _at(hyperparameter: Hyperparameter[Any, Any], u: float) -> Value:
     return value
 
 
-def _place(hyperparameter: Hyperparameter[Any, Any], value: Any) -> float:
+def place(hyperparameter: Hyperparameter[Any, Any], value: Any) -> float:
+    """The coordinate of ``value``; the middle of its stretch where it owns one."""
     match hyperparameter:
         case Constant():
             return MIDDLE

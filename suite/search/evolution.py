@@ -1,18 +1,26 @@
-"""Evolutionary strategies: regularised evolution, differential evolution over fidelities, and two of Optuna's."""
+"""Evolutionary strategies: regularised evolution, differential evolution over fidelities, CatCMA, two of Optuna's."""
 
 import math
 from collections import deque
-from collections.abc import Iterator
-from typing import ClassVar, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import optuna
-from ConfigSpace import ConfigurationSpace
+from cmaes import CatCMAwM
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    Constant,
+    OrdinalHyperparameter,
+    UniformIntegerHyperparameter,
+)
+from ConfigSpace.hyperparameters import Hyperparameter
 
 from suite.search.bandits import bracket, hyperband_depths, loss
 from suite.search.baselines import sample, seeded
 from suite.search.bayesian import OptunaStrategy
-from suite.search.cube import from_unit_cube
+from suite.search.cube import MIDDLE, from_unit_cube, place
 from suite.search.strategy import WAIT, Problem, Proposal, Signal, StrategyInfo, Trial
 from suite.space import Configuration, complete
 from suite.task import Fidelity
@@ -21,6 +29,7 @@ POPULATION: Final = 10
 SAMPLE: Final = 4
 DIFFERENTIAL_WEIGHT: Final = 0.5
 CROSSOVER_RATE: Final = 0.5
+MOST_LEVELS: Final = 1000  # integers of more values count as continuous
 
 
 class RegularisedEvolution:
@@ -225,3 +234,128 @@ class Nsga2(OptunaStrategy):
     def __init__(self, problem: Problem) -> None:
         sampler = optuna.samplers.NSGAIISampler(seed=problem.seed % 2**32, population_size=POPULATION)
         super().__init__(problem, sampler)
+
+
+class CatCma:
+    """CatCMA with margin: one Gaussian over all numbers, one distribution over each choice, kept from collapsing.
+
+    It moves in the unit cube of all hyper-parameters; inactive ones are dropped from what is proposed. Choices and what
+    has two values are categories to it, ordered values are steps. A generation is complete before the next is drawn. A
+    failed trial counts with its penalty. Where the library says that it has converged, it starts anew.
+    """
+
+    info: ClassVar = StrategyInfo(
+        name="catcma",
+        family="evolutionary",
+        summary="CatCMA with margin: CMA-ES over numbers and choices together (cmaes)",
+        capabilities=frozenset({"conditional", "asynchronous"}),
+        library="cmaes",
+        paper="Hamano et al. 2025, CatCMA with margin for single- and multi-objective mixed-variable black-box "
+        "optimization, arXiv:2504.07884",
+    )
+
+    def __init__(self, problem: Problem) -> None:
+        self._space = problem.space
+        self._fidelity = problem.fidelity.maximum
+        self._sign = 1.0 if problem.goal == "minimize" else -1.0
+        self._seed = problem.seed % 2**32
+        self._axes = Axes(problem.space)
+        self._optimizer = self._axes.optimizer(self._seed)
+        self._number = self._asked = 0  # in all, and of the generation in hand
+        self._open: dict[int, CatCMAwM.Solution] = {}
+        self._generation: list[tuple[CatCMAwM.Solution, float]] = []
+
+    def ask(self) -> Proposal | Signal:
+        if self._asked == self._optimizer.population_size:
+            return WAIT
+        self._asked += 1
+        self._number += 1
+        solution = self._open[self._number] = self._optimizer.ask()
+        return Proposal(from_unit_cube(self._space, self._axes.point(solution)), self._fidelity)
+
+    def tell(self, trial: Trial) -> None:
+        solution = self._open.pop(trial.number, None)
+        if solution is None:  # trial 0
+            return
+        self._generation.append((solution, self._sign * trial.objectives[0]))
+        if len(self._generation) == self._optimizer.population_size:
+            self._advance()
+
+    def _advance(self) -> None:
+        generation, self._generation, self._asked = self._generation, [], 0
+        if self._optimizer.generation == 0 and _middle_half_is_flat([value for _, value in generation]):
+            return  # mostly failures: the library scales its penalties by the spread, and the first must have one
+        self._optimizer.tell(generation)
+        if self._axes.numbers and self._optimizer.should_stop():  # it has no such rule for choices alone
+            self._seed = (self._seed + 1) % 2**32
+            self._optimizer = self._axes.optimizer(self._seed)
+
+
+def _middle_half_is_flat(values: Sequence[float]) -> bool:
+    ranked, count = sorted(values), len(values)
+    return ranked[count // 4] == ranked[3 * count // 4]
+
+
+class Axes:
+    """How CatCMA sees a space: which coordinates of the unit cube are continuous, which go in steps, which are choices.
+
+    Constants are none of these and stay in the middle.
+    """
+
+    def __init__(self, space: ConfigurationSpace) -> None:
+        self._size = len(space)
+        self._continuous: list[int] = []
+        self._steps: dict[int, list[float]] = {}  # by axis: where its values stand
+        self._choices: dict[int, list[float]] = {}
+        for axis, name in enumerate(space):
+            places = _places(space[name])
+            if places is None:
+                self._continuous.append(axis)
+            elif len(places) == 2 or (places and isinstance(space[name], CategoricalHyperparameter)):
+                self._choices[axis] = places
+            elif places:
+                self._steps[axis] = places
+
+    @property
+    def numbers(self) -> int:
+        """How many axes the Gaussian has."""
+        return len(self._continuous) + len(self._steps)
+
+    def optimizer(self, seed: int) -> CatCMAwM:
+        return CatCMAwM(
+            x_space=[[0.0, 1.0]] * len(self._continuous) or None,
+            z_space=list(self._steps.values()) or None,
+            c_space=[len(places) for places in self._choices.values()] or None,
+            seed=seed,
+        )
+
+    def point(self, solution: CatCMAwM.Solution) -> np.ndarray:
+        """The point of the unit cube, (hyper-parameters,), that ``solution`` stands for."""
+        point = np.full(self._size, MIDDLE)
+        if solution.x is not None:
+            point[self._continuous] = solution.x
+        if solution.z is not None:
+            point[list(self._steps)] = solution.z
+        if solution.c is not None:
+            for (axis, places), row in zip(self._choices.items(), solution.c, strict=True):
+                point[axis] = places[int(np.argmax(row))]
+        return point
+
+
+def _places(hyperparameter: Hyperparameter[Any, Any]) -> list[float] | None:
+    """Coordinates of the values of ``hyperparameter``; none of a constant, None where they are not to be listed."""
+    values: Sequence[Any]
+    match hyperparameter:
+        case Constant():
+            values = ()
+        case CategoricalHyperparameter():
+            values = hyperparameter.choices
+        case OrdinalHyperparameter():
+            values = hyperparameter.sequence
+        case UniformIntegerHyperparameter():
+            values = range(hyperparameter.lower, hyperparameter.upper + 1)
+            if len(values) > MOST_LEVELS:
+                return None
+        case _:
+            return None
+    return [place(hyperparameter, value) for value in values] if len(values) > 1 else []

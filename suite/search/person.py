@@ -1,25 +1,26 @@
 """A person who searches by hand (``carbon-suite manual``), under the contract that every strategy is under."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from suite.search.strategy import EXHAUSTED, Problem, Proposal, Signal, StrategyInfo, Trial
 
 
 class Person:
-    """Proposes what the person has answered, in order. The run's log is where the answers of earlier days are kept."""
+    """Proposes what the person has told, in order. The run's log is where that is kept from day to day."""
 
     info: ClassVar = StrategyInfo(
         name="person",
         family="baselines",
-        summary="a person, who answers by hand: carbon-suite manual",
-        capabilities=frozenset({"conditional", "fidelity", "mutation"}),
+        summary="a person, who tells what to try: carbon-suite manual",
+        capabilities=frozenset({"conditional", "fidelity", "asynchronous", "mutation"}),
     )
 
-    def __init__(self, problem: Problem) -> None:
-        self._answers = iter(problem.answers)
+    def __init__(self, problem: Problem, told: Sequence[Proposal] = ()) -> None:
+        self._left = iter(told)
 
     def ask(self) -> Proposal | Signal:
-        return next(self._answers, EXHAUSTED)
+        return next(self._left, EXHAUSTED)
 
     def tell(self, trial: Trial) -> None:
         """The person reads it on the terminal."""

@@ -49,7 +49,8 @@ class Trial:
     number: 0 for the default configuration that every strategy is given; proposals are 1, 2, ... in the order asked.
     objectives: the validation metric in its own unit and direction, then the energy in joules where the strategy
     declares "objectives". A trial that did not come to a value carries the worst value that this run has seen, which
-    is finite. constraints: values that must be <= 0. joules: what the trial cost.
+    is finite. constraints: values that must be <= 0, told where the strategy declares "constraints": by how many joules
+    the trial cost more than trial 0. joules: what the trial cost.
     """
 
     number: int
@@ -65,7 +66,7 @@ class Problem:
     """All that a strategy knows: the space, its default, how much training there is, the direction and its means.
 
     budget_joules: what the whole search may use; infinite where only a number of trials ends it. workers: how many
-    proposals may be outstanding at once. answers: what a person has answered so far, for ``person`` alone.
+    proposals may be outstanding at once.
     """
 
     space: ConfigurationSpace
@@ -76,7 +77,6 @@ class Problem:
     budget_joules: float
     workers: int = 1
     mutable: frozenset[str] = frozenset()
-    answers: tuple[Proposal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,19 @@ class StrategyInfo:
     library: str | None = None
     extra: str | None = None
     paper: str | None = None
+
+
+def refusal(info: StrategyInfo, problem: Problem) -> str | None:
+    """Why a strategy with these capabilities is not given ``problem``; None where they admit it."""
+    conditional = [name for name in problem.space if problem.space.parent_conditions_of[name]]
+    if conditional and "conditional" not in info.capabilities:
+        return f"strategy {info.name} does not declare the capability 'conditional', and {conditional} are conditional"
+    if problem.workers > 1 and "asynchronous" not in info.capabilities:
+        return (
+            f"strategy {info.name} does not declare the capability 'asynchronous', so that it has one proposal at a "
+            f"time; it was to have {problem.workers}: run it with one worker"
+        )
+    return None
 
 
 @runtime_checkable

@@ -6,7 +6,12 @@ from suite.space import complete
 
 
 class Climber:
-    info = StrategyInfo("climber", family="examples", summary="hill climbing, one hyper-parameter at a time")
+    info = StrategyInfo(
+        "climber",
+        family="examples",
+        summary="hill climbing, one hyper-parameter at a time",
+        capabilities=frozenset({"conditional"}),
+    )
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.space = problem, seeded(problem.space, problem.seed)

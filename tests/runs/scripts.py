@@ -50,7 +50,12 @@ class Hangs(Acts):
 
 
 class SlowTest(Acts):
-    info: ClassVar = StrategyInfo("slow-test", family="tests", summary="a trial whose test takes a second")
+    info: ClassVar = StrategyInfo(
+        "slow-test",
+        family="tests",
+        summary="a trial whose test takes a second",
+        capabilities=frozenset({"asynchronous"}),
+    )
     acts = ("slow_test",)
 
 

@@ -137,6 +137,15 @@ def test_a_strategy_that_breaks_the_contract_is_told_how(tmp_path: Path, name: s
     assert "Traceback" not in errors
 
 
+def test_a_strategy_is_not_given_what_it_does_not_declare(tmp_path: Path) -> None:
+    plan = RunPlan(SCRIPTED, script("Works"), seed=0, budget=budget(trials=9), workers=2, crosscheck=False)
+    process = session(plan, tmp_path)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "strategy works does not declare the capability 'asynchronous'" in errors
+    assert "Traceback" not in errors
+
+
 def test_workers_side_by_side(make_run: MakeRun) -> None:
     log = make_run(VALLEY, "random", workers=3, budget=budget(trials=30))
     assert sorted(trial.number for trial in log.trials) == list(range(1, 31))

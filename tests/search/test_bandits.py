@@ -10,7 +10,7 @@ from suite.search.baselines import sample, seeded
 from suite.search.strategy import WAIT, Problem, Proposal, Strategy, Trial
 from suite.space import canonical
 from suite.task import Fidelity
-from tests.contracts.spaces import problem
+from suite.testing import problem
 
 PAPER = Fidelity("epochs", 1, 81)
 

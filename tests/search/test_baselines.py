@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from suite.search.baselines import grid_points
 from suite.search.cube import from_unit_cube, to_unit_cube
 from suite.space import canonical
-from tests.contracts.spaces import SPACES, categories, mixed, single
+from suite.testing import SPACES, categories, mixed, single
 
 
 def test_a_small_grid_is_visited_whole_and_once() -> None:

@@ -12,7 +12,7 @@ from suite.search.population import POPULATION as MEMBERS
 from suite.search.strategy import WAIT, Proposal, Strategy, Trial
 from suite.space import Configuration, canonical
 from suite.task import Fidelity
-from tests.contracts.spaces import mixed, problem
+from suite.testing import mixed, problem
 
 
 def differences(one: Configuration, other: Configuration) -> set[str]:
