@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 import pytest
 
 import suite
+from suite.energy.ledger import CHARGED
 from suite.runs.log import LOG_NAME, RunLog, read_log, read_records
+from suite.runs.plan import ByHand, RunPlan
+from suite.runs.session import watts_while_thinking
+from suite.search.strategy import Proposal
 from suite.task import Fidelity, Metric, TaskSpec
-from suite.written import STYLES, WrittenError, fill_in, one_line, read_file, read_pairs, template
+from suite.testing import mixed
+from suite.written import WrittenError, fill_in, one_line, read_file, read_pairs, template
 from tests.conftest import SCRIPTED, VALLEY
-from tests.contracts.spaces import mixed
 from tests.test_cli import MEASURED, Made, carbon_suite, refused
 
 SETTINGS = ("--budget", "300", "--no-crosscheck", "--idle-watts", "3")  # in trainings of about a millisecond
@@ -68,17 +73,17 @@ def test_help_has_an_example(command: str) -> None:
 
 
 def test_a_run_is_told_over_several_sessions(board: Path) -> None:
-    first = told(board, "step_size=0.2")["trial"]
+    (first,) = told(board, "step_size=0.2")["trials"]
     assert first["configuration"] == {"step_size": 0.2, "start": 4.0}  # what is not set has its default
     assert (first["trial"], first["status"], first["fidelity"]) == (1, "ok", 20)
     assert first["joules"] > 0
-    short = told(board, "step_size=0.4", "--fidelity", "5")["trial"]
+    (short,) = told(board, "step_size=0.4", "--fidelity", "5")["trials"]
     assert short["validation"] == pytest.approx((4.0 * 0.2**5) ** 2)
     rest = told(board, "--from", "2")
-    assert (rest["trial"]["parent"], rest["trial"]["fidelity"]) == (2, 20)
-    assert rest["trial"]["validation"] == pytest.approx((4.0 * 0.2**20) ** 2)
+    assert (rest["trials"][0]["parent"], rest["trials"][0]["fidelity"]) == (2, 20)
+    assert rest["trials"][0]["validation"] == pytest.approx((4.0 * 0.2**20) ** 2)
     assert rest["run"]["incumbent"] == 3
-    mutated = told(board, "--from", "2", "step_size=0.3")["trial"]
+    (mutated,) = told(board, "--from", "2", "step_size=0.3")["trials"]
     assert mutated["configuration"] == {"step_size": 0.3, "start": 4.0}
     log = log_of(board)
     holds(log)
@@ -90,7 +95,10 @@ def test_a_run_is_told_over_several_sessions(board: Path) -> None:
     assert status["charged"]["joules"] + status["left"]["joules"] == pytest.approx(status["budget"]["joules"])
     records, _ = read_records(log.path)
     assert [record["resumed"] for record in records if record["record"] == "session"] == [False, True, True, True, True]
-    assert set(status["trials"][0]) == set(first) - {"thinking"}
+    assert sum(each["joules"] for each in status["phases"].values()) == pytest.approx(log.total_microjoules / 1e6)
+    text = manual("status", board).stdout
+    for part in ("step_size=0.2", "Best so far: trial 3", "resume", "Thinking, as declared: 0 minutes", "Left: "):
+        assert part in text
 
 
 def test_the_test_value_is_logged_and_never_shown(board: Path) -> None:
@@ -102,40 +110,68 @@ def test_the_test_value_is_logged_and_never_shown(board: Path) -> None:
 
 
 def test_thinking_is_charged_exactly_as_declared_and_not_without(board: Path) -> None:
-    said = told(board, "step_size=0.2", "--thinking-minutes", "0.001")["trial"]
+    said = told(board, "step_size=0.2", "--minutes", "0.001")
     assert said["thinking"]["joules"] == 0.06 * 3  # seconds x watts
     log = log_of(board)
     holds(log)
     (thought,) = [segment for segment in log.segments if segment.phase == "ask" and segment.wall_ns == 60_000_000]
     assert thought.microjoules == {"cpu": 180_000}
     assert log.trials[0].charged_microjoules >= 180_000 + log.trials[0].microjoules
+    assert log.charged_microjoules == sum(each.total_microjoules for each in log.segments if each.phase in CHARGED)
     assert "Nothing was charged for thinking" in manual("tell", board, "step_size=0.3").stdout
     assert log_of(board).thinking_microjoules == 180_000
 
 
 def test_a_budget_spent_on_thinking_ends_the_run(board: Path) -> None:
-    said = told(board, "step_size=0.2", "--thinking-minutes", "10")
+    said = told(board, "step_size=0.2", "--minutes", "10")
+    assert said["trials"] == []
     sessions = [each for each in read_records(log_of(board).path)[0] if each["record"] == "session"]
     assert time.time() - datetime.fromisoformat(sessions[-1]["started"]).timestamp() >= 600  # it began with thinking
     assert said["run"]["ended"] == "budget"
     assert said["run"]["left"]["joules"] == 0
-    assert said["run"]["incumbent"] is None  # what comes after the budget does not count
     content = log_of(board).path.read_bytes()
     refused(manual("tell", board, "step_size=0.3"), "this run has ended (budget); nothing more can be told to it")
     assert log_of(board).path.read_bytes() == content
     assert "The run has ended: budget." in manual("status", board).stdout
 
 
-def test_the_default_told_again_is_trial_0_and_free(board: Path) -> None:
-    made = manual("tell", board)
-    assert "It is trial 0: nothing was trained." in made.stdout, made.stderr
-    (end,) = log_of(board).trials
-    assert (end.returned, end.microjoules) == (True, 0)
-    refused(manual("tell", board, "--from", "1"), "trial 1 cannot be gone on from: it is trial 0 again")
+def test_what_is_known_is_not_trained_again(board: Path) -> None:
+    told(board, "step_size=0.2")
+    content = log_of(board).path.read_bytes()
+    refused(manual("tell", board, "start=4"), "trial 0 (the default) is this very training")
+    refused(manual("tell", board, "step_size=0.2"), "trial 1 is this very training")
+    refused(manual("tell", board), "there is nothing to train: set hyper-parameters (name=value)")
+    assert log_of(board).path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["several.yaml", "several.json"])
+def test_a_file_holds_several_configurations(board: Path, tmp_path: Path, name: str) -> None:
+    several = tmp_path / name
+    as_yaml = "- step_size: 2e-1  # text to YAML 1.1\n- {step_size: 0.3, start: 1}\n"
+    several.write_text(as_yaml if name.endswith("yaml") else '[{"step_size": 0.2}, {"step_size": 0.3, "start": 1}]')
+    said = told(board, "--file", str(several), "--fidelity", "5", "--minutes", "0.001")
+    assert [trial["configuration"] for trial in said["trials"]] == [
+        {"step_size": 0.2, "start": 4.0},
+        {"step_size": 0.3, "start": 1.0},
+    ]
+    assert said["thinking"]["joules"] == 0.18  # once for all of them
+    holds(log_of(board))
+    several.write_text('[{"step_size": 0.4}, {"step_size": 7}]')
+    content = log_of(board).path.read_bytes()
+    refused(manual("tell", board, "--file", str(several)), "step_size must be a number of kind float in [0.001, 2.0]")
+    assert log_of(board).path.read_bytes() == content
+
+
+def test_power_at_rest_is_measured_where_a_counter_measures_it(begun: Path) -> None:
+    plan = replace(RunPlan("t", "s", 0, log_of(begun).header.budget), idle_watts=3.0, ram_watts=5.0)
+    meters = ({"component": "cpu", "tier": "measured"}, {"component": "ram", "tier": "estimated"})
+    header = replace(log_of(begun).header, meters=meters)
+    assert watts_while_thinking(plan, header, {"cpu": 20.0, "ram": 5.1}) == {"cpu": 20.0, "ram": 5.0}
+    assert watts_while_thinking(plan, log_of(begun).header, {"cpu": 3.4}) == {"cpu": 3.0}
 
 
 def test_a_person_is_ranked_and_reported_beside_random(board: Path, tmp_path: Path) -> None:
-    told(board, "step_size=0.45", "--thinking-minutes", "0.001")
+    told(board, "step_size=0.45", "--minutes", "0.001")
     random = ["run", "--task", MEASURED, "--strategy", "random", "--seeds", "0", "--out", str(board), *SETTINGS]
     assert carbon_suite(*random).returncode == 0
     assert manual("start", board, *SETTINGS, "--name", "bo").returncode == 0
@@ -159,25 +195,46 @@ def begun_scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("moment", [b'"resumed":true', b'"record":"ask"'])
+@pytest.mark.parametrize("moment", [b'"resumed":true', b'"record":"told"', b'"record":"ask"'])
 def test_a_killed_tell_loses_nothing_and_is_charged_once(begun_scripted: Path, tmp_path: Path, moment: bytes) -> None:
     out = Path(shutil.copytree(begun_scripted, tmp_path / "board"))
-    answer = ["act=slow_test", "x=0.25", "--thinking-minutes", "0.001"]  # the trial takes a second
+    answer = ["act=slow_test", "x=0.25", "--minutes", "0.001"]  # the trial takes a second
     _kill(out, moment, answer)
     before = log_of(out, "toy/scripted")
-    said = told(out, *answer, task=SCRIPTED)["trial"]
-    assert (said["trial"], said["status"], said["validation"]) == (1, "ok", 0.25)
+    (end,) = told(out, *answer, task=SCRIPTED)["trials"]
+    assert (end["trial"], end["status"], end["validation"]) == (1, "ok", 0.25)
     log = log_of(out, "toy/scripted")
     holds(log)
-    assert [(end.number, end.attempt) for end in log.trials] == [(1, 1 if before.asked else 0)]
+    assert [end.number for end in log.trials] == [1]
+    assert moment == b'"resumed":true' or before.told == log.told
     assert log.thinking_microjoules == 180_000
+
+
+def test_a_log_cut_at_any_byte_holds_all_of_what_was_told_or_nothing(board: Path) -> None:
+    path, started = log_of(board).path, len(log_of(board).path.read_bytes())
+    told(board, "step_size=0.2", "--minutes", "0.001")
+    whole, content = log_of(board), path.read_bytes()
+    seen = set()
+    for length in range(started, len(content)):
+        path.write_bytes(content[:length])
+        log = log_of(board)
+        holds(log)
+        assert (log.told, log.thinking_microjoules) in (((), 0), (whole.told, 180_000))
+        seen.add(len(log.told))
+    assert seen == {0, 1}
+    path.write_bytes(content[: content.index(b'"record":"told"') + 60])  # in the midst of it
+    assert [each["trial"] for each in told(board, "step_size=0.2", "--minutes", "0.001")["trials"]] == [1]
+    assert log_of(board).thinking_microjoules == 180_000
+    holds(log_of(board))
 
 
 def test_another_answer_after_a_kill_does_not_replace_the_first(begun_scripted: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(begun_scripted, tmp_path / "board"))
     _kill(out, b'"record":"ask"', ["act=slow_test", "x=0.25"])
-    assert "Trial 1 was cut short: tell it again: act=slow_test x=0.25" in manual("status", out, task=SCRIPTED).stdout
-    assert told(out, "x=0.125", task=SCRIPTED)["trial"]["trial"] == 2
+    status = manual("status", out, task=SCRIPTED).stdout
+    assert "Trial 1 was interrupted: act=slow_test x=0.25" in status
+    assert f"Finish with: carbon-suite manual tell {SCRIPTED} --out {out}" in status
+    assert [each["trial"] for each in told(out, "x=0.125", task=SCRIPTED)["trials"]] == [1, 2]
     assert [(end.number, end.validation) for end in log_of(out, "toy/scripted").trials] == [(1, 0.25), (2, 0.125)]
 
 
@@ -195,14 +252,14 @@ def test_two_tells_at_once_are_one_and_a_refusal(board: Path) -> None:
         (["stepsize=0.1"], "toy/valley has no hyper-parameter 'stepsize'; it has: start, step_size"),
         (["step_size=7"], "step_size must be a number of kind float in [0.001, 2.0], got 7.0"),
         (["step_size=nan"], "step_size must be a number of kind float in [0.001, 2.0], got nan"),
-        (["step_size=fast"], "step_size must be a number, got 'fast'"),
+        (["step_size=fast"], "step_size must be a number from 0.001 to 2, got 'fast'"),
         (["step_size"], "set as name=value, got 'step_size'"),
         (["step_size=0.1", "step_size=0.2"], "step_size is set twice"),
-        (["--fidelity", "21"], "fidelity 21"),
+        (["--fidelity", "21"], "training must be from 1 to 20 steps, got fidelity 21"),
         (["--fidelity", "0"], "fidelity 0"),
         (["--from", "3"], "trial 3 cannot be gone on from: it is no completed trial of this run"),
-        (["--thinking-minutes", "-1"], "thinking time must be at least 0 and finite, got -1 minutes"),
-        (["--thinking-minutes", "nan"], "thinking time must be at least 0 and finite, got nan minutes"),
+        (["--minutes", "-1"], "thinking time must be at least 0 and finite, got -1 minutes"),
+        (["--minutes", "nan"], "thinking time must be at least 0 and finite, got nan minutes"),
         (["--file", "nowhere.json"], "nowhere.json"),
         (["--name", "carol"], "called carol; start one with `carbon-suite manual start"),
         (["--name", "../x"], "a name is made of letters, digits, - and _"),
@@ -262,27 +319,34 @@ def test_ask_shows_what_may_be_set(begun: Path) -> None:
     assert [row["name"] for row in record["space"]] == ["start", "step_size"]
     assert record["best"] == {"start": 4.0, "step_size": 0.01}
     assert record["random"] != record["best"]
-    refused(manual("ask", begun, "--template", "json", "--json"), "choose one")
+    refused(manual("ask", begun, "--template", "--json"), "choose one")
+    assert "A minute of thinking is charged about" in text
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_a_template_is_told_as_it_was_printed(begun: Path, tmp_path: Path, style: str) -> None:
-    made = manual("ask", begun, "--random", "--template", style)
-    path = tmp_path / f"next.{style}"
+def test_a_template_is_told_as_it_was_printed(begun: Path, tmp_path: Path) -> None:
+    made = manual("ask", begun, "--random", "--template")
+    path = tmp_path / "next.yaml"
     path.write_text(made.stdout)
     drawn = json.loads(manual("ask", begun, "--random", "--json").stdout)["random"]
-    assert fill_in(log_of(begun).header.task, read_file(path), {}) == drawn
+    (given,) = read_file(path)
+    assert fill_in(log_of(begun).header.task, given, {}) == drawn
 
 
-@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("seed", range(8))
-def test_configurations_are_read_as_they_are_written(tmp_path: Path, style: str, seed: int) -> None:
+def test_configurations_are_read_as_they_are_written(tmp_path: Path, seed: int) -> None:
     MIXED.space.seed(seed)
     configuration = fill_in(MIXED, dict(MIXED.space.sample_configuration()), {})
-    path = tmp_path / f"next.{style}"
-    path.write_text(template(MIXED, configuration, style))
-    assert fill_in(MIXED, read_file(path), {}) == configuration
+    path = tmp_path / "next.yaml"
+    path.write_text(template(MIXED, configuration))
+    (given,) = read_file(path)
+    assert fill_in(MIXED, given, {}) == configuration
     assert fill_in(MIXED, read_pairs(one_line(configuration).split()), {}) == configuration
+
+
+def test_a_plan_by_hand_reads_back_as_it_was_written(begun: Path) -> None:
+    hand = ByHand("person-bo", (Proposal({"x": 1.5, "kind": "a"}, 3), Proposal({"x": 2.0}, 9, parent=1)), 60.0)
+    plan = RunPlan("t", "person", 0, log_of(begun).header.budget, by_hand=hand)
+    assert RunPlan.from_json(plan.to_json()) == plan
 
 
 @pytest.mark.parametrize(
@@ -302,7 +366,7 @@ def test_what_does_not_apply_or_does_not_fit_is_refused(pairs: list[str], messag
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("a.json", "{"), ("a.json", "[1]"), ("a.toml", "x = = 1"), ("a.txt", "depth 2"), ("b.txt", "depth=1\ndepth=2")],
+    [("a.json", "{"), ("a.json", "[1]"), ("a.json", "[]"), ("a.yaml", "x: : 1"), ("a.yaml", "depth 2"), ("b.yaml", "")],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)

@@ -107,7 +107,9 @@ def ask(
     if mutable:
         click.echo(f"What may be changed in mid-training (--from TRIAL): {', '.join(mutable)}.")
     click.echo(f"{_incumbent(run)}\n{_left(run)}")
-    click.echo(f"A minute of thinking is charged about {60 * run.rest_watts:.3g} J (estimated: power at rest x time).\n")
+    click.echo(
+        f"A minute of thinking is charged about {60 * run.rest_watts:.3g} J (estimated: power at rest x time).\n"
+    )
     click.echo(f"{'Drawn at random' if drawn else 'The best so far'}, to be changed and told:")
     click.echo(f"{_command('tell', run, out)} {written.one_line(drawn or run.best())}")
 

@@ -142,7 +142,7 @@ def _search(
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("session", sync=True, started=started, resumed=past.resumed, rest_watts=rest_watts)
         if plan.by_hand and plan.by_hand.answers:
-            _take_down(plan.by_hand, _watts_while_thinking(plan, header, rest_watts), book)
+            _take_down(plan.by_hand, watts_while_thinking(plan, header, rest_watts), book)
         trials = Trials(spec, factory.info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
         with ledger.window("resume" if past.resumed else "ask"):
             strategy = _build(factory, plan, spec, trials, past)
@@ -178,7 +178,7 @@ def _take_down(hand: ByHand, watts: Mapping[str, float], book: Book) -> None:
     book.write("told", sync=True, answers=[proposal_to_record(each) for each in hand.answers], thinking=thinking)
 
 
-def _watts_while_thinking(plan: RunPlan, header: RunHeader, rest_watts: Mapping[str, float]) -> dict[str, float]:
+def watts_while_thinking(plan: RunPlan, header: RunHeader, rest_watts: Mapping[str, float]) -> dict[str, float]:
     """Power at rest of each component that is metered: as just measured, or as declared where it is estimated."""
     declared = {"cpu": plan.idle_watts, "ram": plan.ram_watts or 0.0}
     components = {meter["component"]: meter["tier"] == "measured" for meter in header.meters}
