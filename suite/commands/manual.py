@@ -164,7 +164,7 @@ def tell(
     asked = [Proposal(written.fill_in(run.spec, {**given, **pairs}, base), target, parent) for given in several]
     proposals = run.checked(asked)
     if minutes is None and proposals and not as_json and sys.stdin.isatty():
-        minutes = _ask_minutes(run)
+        minutes = ask_minutes(run)
     with progress("told", 1) as shown:
         after, ends = _made(lambda: run.tell(proposals, 60 * (minutes or 0.0), shown))
     thinking = energy(after.log.thinking_microjoules - run.log.thinking_microjoules)
@@ -214,7 +214,7 @@ def status(task: str, out: Path, name: str | None, seed: int | None, as_json: bo
     click.echo(f"{_incumbent(run)}\n{_left(run)}")
 
 
-def _ask_minutes(run: Any) -> float:
+def ask_minutes(run: Any) -> float:
     minutes: float = click.prompt("For how many minutes did you think about it?", default=0.0, err=True)
     if 60 * minutes * run.rest_watts * 1e6 >= run.left_microjoules:
         click.confirm("That uses up what is left of the budget and ends the run. Go on?", abort=True, err=True)

@@ -345,7 +345,7 @@ def _unfinished(runs: _Runs) -> list[str]:
         if log.thinking_microjoules:
             notes.append(
                 f"{strategy} on {task} with seed {seed} is a person: {log.thinking_microjoules / 1e6:.4g} J of its "
-                "charge are declared thinking time at the machine's declared power at rest (estimated)."
+                "charge are declared thinking time at the machine's power at rest (estimated)."
             )
         if log.torn:
             notes.append(f"{log.path} ends in {log.torn} bytes of an unfinished record, which were left out.")
