@@ -26,7 +26,7 @@ from suite.written import WrittenError, fill_in, one_line, read_file, read_pairs
 from tests.conftest import SCRIPTED, VALLEY
 from tests.test_cli import MEASURED, Made, carbon_suite, refused
 
-SETTINGS = ("--budget", "300", "--no-crosscheck", "--idle-watts", "3")  # in trainings of about a millisecond
+SETTINGS = ("--budget", "1000", "--no-crosscheck", "--idle-watts", "3")  # in trainings of about a millisecond
 MIXED = TaskSpec("toy/mixed", "1", "", "", mixed(), Fidelity("steps", 1, 2), *2 * [Metric("loss", "minimize", 1.0)])
 
 
@@ -281,7 +281,7 @@ def test_what_was_not_started_and_what_was_is_told_apart(begun: Path, tmp_path: 
         ((*SETTINGS, "--name", "bo"), "this run has been started; go on with `carbon-suite manual tell`"),
         (
             (*SETTINGS, "--name", "bo", "--budget", "7"),
-            "holds a board with other settings: budget is 300.0 there and 7.0 here",
+            "holds a board with other settings: budget is 1000.0 there and 7.0 here",
         ),
     ):
         made = manual("start", begun, *arguments)
