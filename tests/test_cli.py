@@ -64,7 +64,7 @@ def refused(made: Made, *parts: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "list", "describe", "doctor", "estimate", "run", "rank", "report", "demo", "constants"]
+    "command", ["", "list", "describe", "doctor", "estimate", "run", "rank", "report", "check", "demo", "constants"]
 )
 def test_help_has_an_example(command: str) -> None:
     made = carbon_suite(*([command] if command else []), "--help")

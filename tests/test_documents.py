@@ -28,7 +28,8 @@ def test_links_lead_to_files(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_their_options_exist(page: Path) -> None:
     for line in re.findall(
-        r"carbon-suite ((?:list|describe|run|rank|report|demo|constants|doctor|estimate)\b[^\n`]*)", page.read_text()
+        r"carbon-suite ((?:list|describe|run|rank|report|check|demo|constants|doctor|estimate)\b[^\n`]*)",
+        page.read_text(),
     ):
         name, *words = line.split()
         known = {option for parameter in _command(name).params for option in parameter.opts}

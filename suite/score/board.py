@@ -56,8 +56,10 @@ class Entry:
     """One strategy on the board. Energies (kWh) are sums over its runs; headline is None where it is not defined.
 
     pi_interval is over seeds, task_interval over seeds and over tasks within their paradigms. final_s: s at B, weighted
-    as Pi. reached: runs at s >= .9, of ``runs`` and the missing ones. whole: all of its runs are there, have ended, and
-    their segments sum to what the ledger counted. kwh: charged. kwh_total: all that was spent; kwh_interval: between which the truth of it lies, by the errors of the
+    as Pi. reached: how many of its runs came to s = .9, of ``runs`` and ``missing``. whole: all of its runs are there,
+    have ended, and their segments sum to what the ledger counted.
+
+    kwh: charged. kwh_total: all that was spent; kwh_interval: between which the truth of it lies, by the errors of the
     meters alone; kwh_net: without the power at rest, None where that was not measured; hours: the total by the hour
     since the epoch (UTC). seconds: that the runs took.
     """

@@ -66,9 +66,8 @@ def log_area(curve: Curve, multiple: float) -> float:
 
 def overhead_share(microjoules_by_phase: Mapping[str, int]) -> float:
     """Share of the charged energy that went into neither training nor validation."""
-    charged = {phase: amount for phase, amount in microjoules_by_phase.items() if phase in CHARGED}
-    total = sum(charged.values())
-    return 1 - sum(charged.get(phase, 0) for phase in TRIALS) / total if total else 0.0
+    total = sum(microjoules_by_phase.get(phase, 0) for phase in CHARGED)
+    return 1 - sum(microjoules_by_phase.get(phase, 0) for phase in TRIALS) / total if total else 0.0
 
 
 def break_even(cost: float, overhead: float, random_cost: float, random_overhead: float, training: float) -> float:

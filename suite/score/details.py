@@ -29,10 +29,10 @@ PROFILE_TARGET: Final = 0.5  # of s, for the profile over carbon
 class Detail:
     """One strategy on one task. Energies in kWh.
 
-    targets: by target s. unreached: by target s, what the time to an event is drawn from. at_budgets: at B, B/4 and B/16. log_area: mean of s over the logarithm of carbon, None at a
-    budget of one training. kwh_by_phase: mean of a run. break_even_kwh: of a random training, above which the overhead
-    pays for itself against random search; infinite where it never does, None for random search itself and where that
-    gains nothing.
+    targets: by target s. unreached: by target s, the Kaplan-Meier steps. at_budgets: at B, B/4 and B/16. log_area: mean
+    of s over the logarithm of carbon, None at a budget of one training. kwh_by_phase: mean of a run. break_even_kwh: of
+    a random training, above which the overhead pays for itself against random search; infinite where it never does,
+    None for random search itself and where that gains nothing.
     """
 
     task: str
@@ -88,11 +88,13 @@ def details(board: Board) -> Details:
     """All that stands beside the ranking of ``board``."""
     runs = _runs(board)
     cells = {(cell.task, cell.strategy): cell for cell in board.cells}
-    made = tuple(_detail(board, cells, cell, runs) for cell in board.cells)
+    kappas = {task: _kappas(runs.get((task, RANDOM), ())) for task in board.tasks}
+    made = tuple(_detail(board, cells, cell, runs, kappas[cell.task]) for cell in board.cells)
     return Details(
         details=made,
         interquartile_means={
-            strategy: interquartile_mean(np.concatenate(_final_s(runs, board, strategy))) for strategy in board.strategies
+            strategy: interquartile_mean(np.concatenate(_final_s(runs, board, strategy)))
+            for strategy in board.strategies
         },
         score_profiles=tuple(
             Profile(name, THRESHOLDS, shares_above(_final_s(runs, board, name), weights(board.tasks), THRESHOLDS))
@@ -124,17 +126,15 @@ def _runs(board: Board) -> Runs:
     return {key: [own[seed] for seed in sorted(own)] for key, own in found.items()}
 
 
-def _detail(board: Board, cells: Cells, cell: Cell, runs: Runs) -> Detail:
-    own, random = runs[cell.task, cell.strategy], runs.get((cell.task, RANDOM))
-    kappas = [u_at(random, fraction) if random else 0.0 for fraction in FRACTIONS]
+def _detail(board: Board, cells: Cells, cell: Cell, runs: Runs, kappas: Mapping[float, float]) -> Detail:
+    own = runs[cell.task, cell.strategy]
     return Detail(
         task=cell.task,
         strategy=cell.strategy,
         targets={target: _to_target(own, target) for target in TARGETS},
         unreached={target: _unreached(own, target) for target in (PROFILE_TARGET, HIGH)},
         at_budgets=tuple(
-            at_budget(own, fraction, kappa if fraction < 1 else cell.kappa)
-            for fraction, kappa in zip(FRACTIONS, kappas, strict=True)
+            at_budget(own, fraction, kappas[fraction] if fraction < 1 else cell.kappa) for fraction in FRACTIONS
         ),
         log_area=mean(log_area(curve, board.budget_multiple) for curve in own) if board.budget_multiple > 1 else None,
         kwh_by_phase={
@@ -142,6 +142,11 @@ def _detail(board: Board, cells: Cells, cell: Cell, runs: Runs) -> Detail:
         },
         break_even_kwh=_break_even(cells, cell, runs, board.budget_multiple),
     )
+
+
+def _kappas(random: Sequence[Curve]) -> dict[float, float]:
+    """u of random search by share of the budget; 0 where it did not run."""
+    return {fraction: u_at(random, fraction) if random else 0.0 for fraction in FRACTIONS}
 
 
 def _to_target(runs: Sequence[Curve], target: float) -> ToTarget:

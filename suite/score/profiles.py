@@ -39,11 +39,13 @@ def shares_above(values: Sequence[Array], weights: Array, thresholds: Sequence[f
 def shares_within(costs: Sequence[Array], references: Sequence[float], weights: Array) -> tuple[float, ...]:
     """Share of runs that reached a target for at most each of ``RATIOS`` times the reference's carbon.
 
-    costs: one array of runs a task, infinite where a run never reached it. The profile of Dolan & More 2002, with random
-    search in the place of the best competitor, so that who else competes changes nothing.
+    costs: one array of runs a task, infinite where a run never reached it. The profile of Dolan & More 2002 with random
+    search in the place of the best competitor: who else competes changes nothing.
     """
     ratios = np.asarray(RATIOS)
-    within = [(each[:, None] <= ratios * reference).mean(axis=0) for each, reference in zip(costs, references, strict=True)]
+    within = [
+        (each[:, None] <= ratios * reference).mean(axis=0) for each, reference in zip(costs, references, strict=True)
+    ]
     return _shares(within, weights)
 
 

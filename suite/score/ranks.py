@@ -187,7 +187,8 @@ def _over_tasks(names: Sequence[str], drawn: Array) -> tuple[tuple[float, float]
         for _ in tasks:
             total += drawn[rng.choice(tasks, size=resamples), :, each].T / (len(tasks) * len(paradigms))
     ends = np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
-    return tuple((float(low), float(high)) for low, high in ends.T)
+    found: list[tuple[float, float] | None] = [(float(low), float(high)) for low, high in ends.T]
+    return tuple(found)
 
 
 def bca(point: float, draws: Array, influence: Array) -> tuple[float, float]:
