@@ -288,7 +288,7 @@ def _entry(runs: _Runs, name: str, cells: Sequence[Cell], intervals: Uncertainty
         pi_by_paradigm=by_paradigm,
         rank_interval=intervals.rank_intervals[number],
         final_s=_mean_s(runs.tasks, own_cells),
-        reached=sum(each.final_s >= HIGH for (_, strategy, _), each in runs.curves.items() if strategy == name),
+        reached=sum(max(each.s) >= HIGH for (_, strategy, _), each in runs.curves.items() if strategy == name),
         missing=missing,
         whole=not missing and all(_is_whole(log) for log in own),
         kwh=sum(_kwh(log.charged_microjoules) for log in own),

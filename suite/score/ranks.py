@@ -177,7 +177,7 @@ def _over_tasks(names: Sequence[str], drawn: Array) -> tuple[tuple[float, float]
     paradigms: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         paradigms.setdefault(name.split("/")[0], []).append(number)
-    methods, resamples = drawn.shape[1:]
+    methods, resamples = int(drawn.shape[1]), int(drawn.shape[2])
     if all(len(tasks) < 2 for tasks in paradigms.values()):
         return (None,) * methods
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(" ".join(names).encode()).digest()[:8], "big"))
@@ -187,8 +187,7 @@ def _over_tasks(names: Sequence[str], drawn: Array) -> tuple[tuple[float, float]
         for _ in tasks:
             total += drawn[rng.choice(tasks, size=resamples), :, each].T / (len(tasks) * len(paradigms))
     ends = np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
-    found: list[tuple[float, float] | None] = [(float(low), float(high)) for low, high in ends.T]
-    return tuple(found)
+    return tuple((float(ends[0, m]), float(ends[1, m])) for m in range(methods))
 
 
 def bca(point: float, draws: Array, influence: Array) -> tuple[float, float]:
