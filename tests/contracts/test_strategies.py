@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import pytest
 
 from suite.catalog import load_strategy, strategy_names
+from suite.runs.machine import package_version
 from suite.runs.memory import RunError
 from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, Strategy, StrategyInfo, Trial
 from suite.testing import Rehearsal, StrategyContract, problem
@@ -13,10 +14,17 @@ from tests.examples.climber import Climber
 SLOW = {"gp", "gp-constrained"}  # they fit a model at every step
 
 
+def installed(name: str) -> type[Strategy]:
+    strategy = load_strategy(name)
+    if strategy.info.extra and package_version(strategy.info.library or "") is None:
+        pytest.skip(f"{name} needs the extra {strategy.info.extra}")
+    return strategy
+
+
 class TestCatalogue(StrategyContract):
     @pytest.fixture(params=[name for name in strategy_names() if name not in SLOW])
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
-        return load_strategy(request.param)
+        return installed(request.param)
 
 
 class TestSlow(StrategyContract):
@@ -24,7 +32,7 @@ class TestSlow(StrategyContract):
 
     @pytest.fixture(params=sorted(SLOW))
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
-        return load_strategy(request.param)
+        return installed(request.param)
 
 
 class TestClimber(StrategyContract):
@@ -38,7 +46,7 @@ def test_names_of_the_catalogue_are_the_strategies_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in strategy_names() if name != "default"])
 def test_another_seed_proposes_something_else(name: str) -> None:
-    one, other = (list(Rehearsal(load_strategy(name), problem("mixed", seed=seed)).proposals(5)) for seed in (0, 1))
+    one, other = (list(Rehearsal(installed(name), problem("mixed", seed=seed)).proposals(5)) for seed in (0, 1))
     assert one != other
 
 
