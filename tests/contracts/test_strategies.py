@@ -11,7 +11,7 @@ from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, St
 from suite.testing import Rehearsal, StrategyContract, problem
 from tests.examples.climber import Climber
 
-SLOW = {"gp", "gp-constrained"}  # they fit a model at every step
+SLOW = {"gp", "gp-constrained", "ngopt"}  # they think long at every step
 
 
 def installed(name: str) -> type[Strategy]:
@@ -28,7 +28,7 @@ class TestCatalogue(StrategyContract):
 
 
 class TestSlow(StrategyContract):
-    trials = 13  # ten at random, then the model
+    trials = 13  # of Gaussian processes, ten at random and then the model's
 
     @pytest.fixture(params=sorted(SLOW))
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
