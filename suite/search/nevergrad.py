@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ConfigSpace import (
@@ -16,13 +15,12 @@ from ConfigSpace import (
 )
 from ConfigSpace.hyperparameters import Hyperparameter
 
-from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial
+from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial, trainings
 from suite.space import canonical, complete
 
 if TYPE_CHECKING:
     import nevergrad
 
-EXPECTED_TRIALS: Final = 100  # where the budget doesn't tell
 MOST_REPEATS: Final = 20
 
 
@@ -42,7 +40,7 @@ class NevergradStrategy:
 
         self._problem = problem
         self._sign = 1.0 if problem.goal == "minimize" else -1.0
-        self._trials = EXPECTED_TRIALS
+        self._trials = trainings(problem, None)
         self._optimizer: Any = None
         self._open: dict[int, Any] = {}
         self._losses: dict[str, float] = {}
@@ -66,8 +64,8 @@ class NevergradStrategy:
         loss = self._losses[canonical(trial.proposal.configuration)] = self._sign * trial.objectives[0]
         if trial.number in self._open:
             self._quietly("tell", self._open.pop(trial.number), loss)
-        elif isfinite(self._problem.budget_joules) and trial.joules > 0:  # trial 0
-            self._trials = max(1, round(self._problem.budget_joules / trial.joules))
+        else:  # trial 0
+            self._trials = trainings(self._problem, trial.joules)
 
     def _quietly(self, method: str, *arguments: Any) -> Any:
         """Nevergrad warns of what it chose itself, such as a solver's tolerance."""

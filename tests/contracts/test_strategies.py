@@ -21,8 +21,11 @@ def installed(name: str) -> type[Strategy]:
     return strategy
 
 
+SMAC = {"smac-gp", "smac-mf", "smac-rf"}
+
+
 class TestCatalogue(StrategyContract):
-    @pytest.fixture(params=[name for name in strategy_names() if name not in SLOW])
+    @pytest.fixture(params=[name for name in strategy_names() if name not in SLOW | SMAC])
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
         return installed(request.param)
 
@@ -31,6 +34,15 @@ class TestSlow(StrategyContract):
     trials = 13  # of Gaussian processes, ten at random and then the model's
 
     @pytest.fixture(params=sorted(SLOW))
+    def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
+        return installed(request.param)
+
+
+class TestSmac(StrategyContract):
+    trials = 13
+    needs_hash_seed = True
+
+    @pytest.fixture(params=sorted(SMAC))
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
         return installed(request.param)
 

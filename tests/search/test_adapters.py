@@ -3,10 +3,10 @@
 The mixed space is spelt out here in each library's own words, so that no adapter is compared with itself.
 """
 
-import importlib
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from suite.search.bayesian import ConstrainedGp, Gp, OptunaStrategy, Tpe
 from suite.search.cube import from_unit_cube
 from suite.search.evolution import CatCma, CmaEs, Nsga2
 from suite.search.nevergrad import NevergradStrategy, NgOpt, TwoPointsDe
-from suite.space import Configuration
+from suite.search.smac import SmacGp, SmacMf, SmacRf, SmacStrategy
+from suite.space import Configuration, complete
 from suite.testing import DEFAULT_JOULES, Rehearsal, joules, mixed, problem, value
 
 SEED = 11
@@ -149,11 +150,50 @@ def test_nevergrad_trains_nothing_twice_while_there_is_something_new(strategy: t
     assert len({*map(repr, found), repr({"colour": "red", "large": True})}) == 6
 
 
-def test_a_missing_library_is_noticed_before_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("suite.search.nevergrad")
-    monkeypatch.setitem(sys.modules, "nevergrad", None)
-    with pytest.raises(ImportError):
-        module.NgOpt(problem("single"))
+@pytest.mark.parametrize(("strategy", "count"), [(SmacRf, 15), (SmacGp, 10), (SmacMf, 60)])
+def test_smac(strategy: type[SmacStrategy], count: int, tmp_path: Path) -> None:
+    smac = pytest.importorskip("smac", reason="needs the extra smac")
+    space, budgets = mixed(), {"min_budget": 1, "max_budget": FULL} if strategy is SmacMf else {}
+    scenario = smac.Scenario(
+        space,
+        output_directory=tmp_path,
+        deterministic=True,
+        n_trials=round(problem("mixed").budget_joules / DEFAULT_JOULES),
+        seed=SEED,
+        **budgets,
+    )
+    facade = getattr(smac, strategy.facade)(scenario, overwrite=True, logging_level=False)
+    expected = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(count):
+            info = facade.ask()
+            configuration, fidelity = complete(space, dict(info.config)), round(info.budget or FULL)
+            expected.append((configuration, fidelity))
+            facade.tell(info, smac.runhistory.TrialValue(cost=value(configuration, fidelity)), save=False)
+    found = list(Rehearsal(strategy, problem("mixed", seed=SEED)).proposals(count))
+    assert [(proposal.configuration, proposal.fidelity) for proposal in found] == expected
+
+
+def test_smac_goes_on_from_checkpoints() -> None:
+    """In the first bracket whatever is trained longer was trained a third as long before."""
+    pytest.importorskip("smac", reason="needs the extra smac")
+    found = dict(enumerate(Rehearsal(SmacMf, problem("mixed", seed=SEED)).proposals(39), 1))
+    longer = [proposal for proposal in found.values() if proposal.fidelity > 1]
+    assert [proposal.fidelity for proposal in longer] == [3] * 9 + [9] * 3 + [27]
+    for proposal in longer:
+        assert proposal.parent is not None
+        parent = found[proposal.parent]
+        assert (parent.configuration, 3 * parent.fidelity) == (proposal.configuration, proposal.fidelity)
+
+
+@pytest.mark.parametrize(("library", "strategy"), [("nevergrad", NgOpt), ("smac", SmacRf)])
+def test_a_missing_library_is_noticed_before_the_search(
+    monkeypatch: pytest.MonkeyPatch, library: str, strategy: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=library):
+        strategy(problem("single"))
 
 
 def proposed(strategy: Any, count: int, space: str = "mixed") -> list[Configuration]:
