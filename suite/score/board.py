@@ -288,8 +288,9 @@ def _notes(runs: _Runs, cells: Sequence[Cell], intervals: Iterable[object]) -> l
     """Plain sentences that the table must carry."""
     notes = []
     if runs.multiple != FULL_BUDGET:
+        trainings = "training" if runs.multiple == 1 else "trainings"
         notes.append(
-            f"The budget is {runs.multiple:g} random trainings a run; a ranked board has {FULL_BUDGET:g}. "
+            f"The budget is {runs.multiple:g} random {trainings} a run; a ranked board has {FULL_BUDGET:g}. "
             "Orders at small budgets can differ from those at the full one."
         )
     provisional = [task for task in runs.tasks if runs.constants(task).provisional]

@@ -3,6 +3,10 @@
 Beside it in the same run: Optuna's own ``study.optimize`` with the same random sampler on the same objective, and one
 codecarbon tracker a trial. CPU time of all processes counts, the worker's and codecarbon's threads included.
 
+Microseconds a trial, medians of 20 rounds of 100 trials (5 trackers) in one run, on a virtual machine with two cores of
+an AMD EPYC, Python 3.11, Optuna 5.0.0, codecarbon 3.3.2: harness 538, Optuna 255, a tracker 9,600. A trial has two log
+records, a process of its own and four to five cuts of the ledger, which Optuna's loop has not.
+
     tox -e bench
 """
 

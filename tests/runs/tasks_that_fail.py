@@ -15,11 +15,12 @@ from suite.task import Checkpoint, Fidelity, Metric, Split, TaskSpec
 
 BUSY_SECONDS = 0.5
 _BURN = f"import time\nwhile time.process_time() < {BUSY_SECONDS}: pass"
-_ORPHAN = f"""import os
+_ORPHAN = f"""import os, time
+left = {BUSY_SECONDS} - time.process_time()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        exec({_BURN!r})
+        while time.process_time() < left: pass
     os._exit(0)"""
 
 SPACE = ConfigurationSpace()
