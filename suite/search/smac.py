@@ -81,7 +81,7 @@ class SmacStrategy:
         )
         return getattr(smac, self.facade)(scenario, overwrite=True, logging_level=False)
 
-    def _budgets(self) -> dict[str, int]:
+    def _budgets(self) -> dict[str, Any]:
         if "fidelity" not in self.info.capabilities:
             return {}
         return {"min_budget": self._problem.fidelity.minimum, "max_budget": self._problem.fidelity.maximum}
