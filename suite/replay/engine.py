@@ -7,7 +7,7 @@ replayed run takes the same way as a live one: same proposals, same log, same sc
 import heapq
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -51,6 +51,10 @@ class RecordedLedger:
         amounts[1] += cpu_ns
         self._total += microjoules
 
+    def declare(self, label: Label, microjoules: Mapping[str, int], wall_ns: int) -> None:
+        """Add energy that somebody declares."""
+        self.add(label, sum(microjoules.values()), wall_ns)
+
     def drain(self) -> list[Segment]:
         segments = [
             Segment(label.phase, label.trial, {COMPONENT: microjoules}, cpu_ns, cpu_ns)
@@ -62,7 +66,7 @@ class RecordedLedger:
     def drain_gaps(self) -> Gaps:
         return Gaps({}, {}, 0)
 
-    def cut(self, reported: int | None = None) -> None:
+    def cut(self) -> None:
         """Recorded energy comes trial by trial: there is nothing to read."""
 
     def assign(self, pid: int, label: Label) -> None:

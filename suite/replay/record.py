@@ -173,7 +173,8 @@ def near(
     rng: np.random.Generator,
 ) -> list[Configuration]:
     """New configurations, each a parent with some of its coordinates moved, or drawn anew if it is a choice."""
-    taken, found = {canonical(each) for each in known}, {}
+    taken = {canonical(each) for each in known}
+    found: dict[str, Configuration] = {}
     while len(found) < count:
         point = to_unit_cube(spec.space, parents[len(found) % len(parents)])
         moved = np.clip(point + rng.normal(0.0, NEAR_SD, len(point)), 0.0, 1.0)

@@ -61,7 +61,8 @@ def _interpolated(x: Array, xs: Array, ys: Array) -> Array:
     low = (ys[tenth] - ys[0]) / (xs[tenth] - xs[0])
     high = (ys[-1] - ys[-1 - tenth]) / (xs[-1] - xs[-1 - tenth])
     inside = np.interp(x, xs, ys)
-    return np.where(x < xs[0], ys[0] + low * (x - xs[0]), np.where(x > xs[-1], ys[-1] + high * (x - xs[-1]), inside))
+    above = np.where(x > xs[-1], ys[-1] + high * (x - xs[-1]), inside)
+    return np.asarray(np.where(x < xs[0], ys[0] + low * (x - xs[0]), above))
 
 
 class Curves:
@@ -153,7 +154,7 @@ class Recorded:
         self._noise_at = means[places[repeated], len(self.levels) - 1][order]
 
     def _remember_failures(self, curves: Curves, used: Array) -> None:
-        """How many levels each configuration reached, by the median of its trainings; len(levels) if it never failed."""
+        """How many levels each configuration reached, by the median of its trainings: all, unless it failed."""
         reached = np.isfinite(curves.values[used, 0]).sum(1)
         known, places = np.unique(curves.which[used], return_inverse=True)
         self._reached = np.array([int(np.median(reached[places == place])) for place in range(len(known))])

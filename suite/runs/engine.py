@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import orjson
 
+from suite.energy.ledger import PhaseChanges
 from suite.energy.marks import BYTES, Marks
 from suite.energy.processes import reap
 from suite.runs.trial import Order
@@ -44,6 +45,28 @@ class _Worker:
     received: bytes = b""
     order: Order | None = None
     since: float = 0.0
+
+
+class Engine(Protocol):
+    """Where a run's trials are made: workers by pid, each with one order at a time."""
+
+    def start(self) -> int: ...
+
+    def submit(self, pid: int, order: Order) -> None: ...
+
+    def wait(self, seconds: float) -> list[Event]: ...
+
+    def marks_of(self, pid: int) -> PhaseChanges: ...
+
+    def finish(self, pid: int) -> float: ...
+
+    def overdue(self, limit_seconds: float) -> list[int]: ...
+
+    def kill(self, pid: int, died: bool = False) -> str: ...
+
+    def pids(self) -> list[int]: ...
+
+    def close(self) -> None: ...
 
 
 class LocalEngine:

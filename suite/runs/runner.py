@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from suite.energy.ledger import Label, Phase
 from suite.runs.book import Book
-from suite.runs.engine import Event, LocalEngine
+from suite.runs.engine import Engine, Event
 from suite.runs.log import proposal_to_record
 from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.plan import RunPlan
@@ -36,7 +36,7 @@ class Runner:
         spec: TaskSpec,
         strategy: Strategy,
         trials: Trials,
-        engine: LocalEngine,
+        engine: Engine,
         book: Book,
         directory: Path,
     ) -> None:
@@ -140,6 +140,8 @@ class Runner:
             if isinstance(answer, Proposal):
                 answer = self._trials.accept(answer)
                 number = self._trials.asked
+            elif self._plan.by_hand:
+                return answer  # which is no part of the log: a person may have more to tell tomorrow
             self._book.write("ask", trial=number, answer=proposal_to_record(answer))
         return answer
 

@@ -31,7 +31,8 @@ class Encoder:
 
     def __call__(self, configurations: Sequence[Configuration]) -> Array:
         """(n, width)"""
-        return np.array([self._row(each) for each in configurations]).reshape(len(configurations), self.width)
+        rows = np.array([self._row(each) for each in configurations])
+        return np.asarray(rows.reshape(len(configurations), self.width))
 
     def _row(self, configuration: Configuration) -> list[float]:
         row: list[float] = []
@@ -90,7 +91,7 @@ class Process:
         """The posterior standard deviation of the signal, without noise: (m, width) -> (m, outputs)."""
         reached = solve_triangular(self._factor, self._kernel(points, self._points).T, lower=True)
         left = np.maximum(1.0 - (reached**2).sum(0), 1e-10)
-        return np.sqrt(left[:, None] * self.variance)
+        return np.asarray(np.sqrt(left[:, None] * self.variance))
 
 
 def fit(points: Array, target: Array, start: Kernel | None = None, iterations: int = 200) -> Kernel:
