@@ -166,7 +166,7 @@ class Recorded:
         return self._values(self._encode(configurations)).reshape(len(configurations), 2, len(self.levels))
 
     def curves(self, configurations: Sequence[Configuration], seeds: Sequence[int]) -> Array:
-        """Values of trainings under ``seeds`` (``suite.space.training_seed``): (n, 2, levels), NaN from a failure on."""
+        """Values of trainings under ``seeds`` (``training_seed``): (n, 2, levels), NaN from a failure on."""
         points = self._encode(configurations)
         scores = self._values(points).reshape(len(points), 2, len(self.levels))
         noise = self._drawn(scores[:, 0, -1], seeds)
