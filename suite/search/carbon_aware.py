@@ -31,6 +31,7 @@ NEAR_SD: Final = 0.12
 PARENTS: Final = 5
 GROWTH: Final = 1.25  # the kernel is fitted anew whenever there are so many more results
 MOST_RESULTS: Final = 300  # of the latest and the best, that the model is made of
+FOLLOWED: Final = 1.0  # how often a step is followed by all the others up to a full training
 WORTHLESS: Final = 1e-4  # expected gain over all that is left, in standard deviations of the results
 
 
@@ -98,7 +99,7 @@ class CarbonAware:
 
     def _first(self) -> _Step:
         """Short trainings, all over the space."""
-        return _Step(self._from_sobol(1)[0], self._rungs[min(1, len(self._rungs) - 1)])
+        return _Step(self._from_sobol(1)[0], self._rungs[0])
 
     def _worthiest(self) -> _Step | None:
         """The step of the greatest expected improvement per joule; None where none is worth it."""
@@ -110,13 +111,13 @@ class CarbonAware:
             self._fitted_to = len(targets)
         assert self._kernel is not None  # fitted on the first results
         steps = self._steps(scores)
-        at = np.array([self._point(step) for step in steps])
+        at = np.array([self._point(step, self._problem.fidelity.maximum) for step in steps])
         process = Process(self._kernel, points, targets[:, None])
         gain = expected_improvement(process(at)[:, 0], process.deviation(at)[:, 0], float(targets.min()))
-        joules = self._joules(at, steps)
-        best = int(np.argmax(gain / joules))
+        worth = gain / self._joules(at, steps)
+        best = int(np.argmax(worth))
         left = self._problem.budget_joules - self._spent
-        if math.isfinite(left) and gain[best] / joules[best] * max(left, 0.0) < WORTHLESS:
+        if math.isfinite(left) and worth[best] * max(left, 0.0) < WORTHLESS:
             return None
         return steps[best]
 
@@ -140,11 +141,11 @@ class CarbonAware:
         order = np.argsort(scores, kind="stable")
         fresh = self._from_sobol(NEW) + self._near(order[:PARENTS])
         busy = {canonical(step.configuration) for step in self._outstanding.values()}
-        steps = [_Step(configuration, rung) for configuration in fresh for rung in self._rungs]
+        steps = [_Step(configuration, self._rungs[0]) for configuration in fresh]
         for spelt, step in self._best_of.items():
-            if spelt not in busy:
-                higher = [rung for rung in self._rungs if rung > step.fidelity]
-                steps += [_Step(step.configuration, rung, step.fidelity, step.parent) for rung in higher]
+            higher = [rung for rung in self._rungs if rung > step.fidelity]
+            if spelt not in busy and higher:
+                steps.append(_Step(step.configuration, higher[0], step.fidelity, step.parent))
         return steps
 
     def _from_sobol(self, count: int) -> list[Configuration]:
@@ -162,21 +163,23 @@ class CarbonAware:
             found.append(from_unit_cube(self._problem.space, np.where(keep, point, redrawn)))
         return found
 
-    def _point(self, step: _Step) -> Array:
-        """The encoded configuration, and the fidelity on a logarithmic scale from 0 to 1."""
+    def _point(self, step: _Step, at: int | None = None) -> Array:
+        """The encoded configuration, and its fidelity (or ``at``) on a logarithmic scale from 0 to 1."""
         fidelity = self._problem.fidelity
         span = math.log(fidelity.maximum / fidelity.minimum) or 1.0
         row = self._encode([step.configuration])[0]
-        return np.append(row, math.log(step.fidelity / fidelity.minimum) / span)
+        return np.append(row, math.log((at or step.fidelity) / fidelity.minimum) / span)
 
     def _joules(self, at: Array, steps: list[_Step]) -> Array:
-        """Expected joules of each step: a ridge regression of the logarithm per unit of fidelity."""
+        """Expected joules of each step, and of a share ``FOLLOWED`` of what follows up to a full training: a ridge
+        regression of the logarithm per unit of fidelity."""
         points = np.array(self._points)[:, :-1]
         logs = np.array(self._joules_per_step)
         mean, centre = logs.mean(), points.mean(0)
         moved = points - centre
         slope = np.linalg.solve(moved.T @ moved + np.eye(moved.shape[1]), moved.T @ (logs - mean))
-        amounts = np.array([step.fidelity - step.start for step in steps], dtype=float)
+        maximum = self._problem.fidelity.maximum
+        amounts = np.array([step.fidelity - step.start + FOLLOWED * (maximum - step.fidelity) for step in steps])
         return np.asarray(np.exp(mean + (at[:, :-1] - centre) @ slope) * amounts)
 
 
