@@ -15,10 +15,12 @@ carries the ledger's segments since the one before it, so that all segments of a
 A record whose segments no counter saw in full says so in ``gaps``.
 """
 
+import gc
 import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from itertools import chain
@@ -332,11 +334,25 @@ def read_log(path: Path) -> RunLog:
     if not lines:
         raise LogError(f"{path}: this log holds no whole record; remove it, and the run starts anew")
     try:
-        return _assemble(path, _decoded(path, lines), torn)
+        with _uncollected():
+            return _assemble(path, _decoded(path, lines), torn)
     except LogError:  # itself a ValueError, and says more
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise LogError(f"{path}: a record lacks what its kind needs: {error!r}") from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would look through all of a long log again and again: nothing is circular in
+    it, and looking takes nearly as long as reading."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def proposal_to_record(answer: Proposal | Signal) -> dict[str, Any]:
@@ -352,7 +368,7 @@ def proposal_from_record(record: Mapping[str, Any]) -> Proposal | Signal:
 
 
 def segments_of(record: Mapping[str, Any]) -> list[Segment]:
-    return [Segment.from_record(row) for row in record.get("segments", [])]
+    return list(map(Segment.from_record, record.get("segments", ())))
 
 
 def _assemble(path: Path, records: Iterator[Mapping[str, Any]], torn: int) -> RunLog:
