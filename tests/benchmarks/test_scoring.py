@@ -102,4 +102,4 @@ def test_a_long_log(benchmark: Any, tmp_path: Path) -> None:
     ours = benchmark.stats.stats.median
     benchmark.extra_info.update(naive_over_ours=round(naive / ours, 2))
     print(f"{ours:.1f} s; lines through json alone {naive:.1f} s, {naive / ours:.2f} times as long")
-    assert ours < 20
+    assert ours < 2.5 * naive  # seconds depend on the machine, and on who else is on it
