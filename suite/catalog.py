@@ -24,6 +24,9 @@ TASKS: Final = "carbon_suite.tasks"
 STRATEGIES: Final = "carbon_suite.strategies"
 METERS: Final = "carbon_suite.meters"
 
+#: The one strategy that no process can run by itself: a person's, by `carbon-suite manual`.
+PERSON: Final = "person"
+
 _KIND = {TASKS: "task", STRATEGIES: "strategy", METERS: "meter"}
 _HOME = Path(__file__).resolve().parent.parent  # where this distribution's own packages lie, `suite` and `tasks`
 
@@ -48,16 +51,18 @@ def select(group: str, patterns: Sequence[str]) -> list[str]:
     """Names in ``group`` that match one of the glob ``patterns`` at least, in the catalogue's order, each once.
 
     A name, or a reference to a file (``file.py:OBJECT``, ``replay:FILE``), stands for itself. Of tasks a glob matches
-    those that are embedded only: what downloads data or needs an extra is named in full. Raises ``CatalogError`` for a
-    pattern that matches nothing.
+    those that are embedded only: what downloads data or needs an extra is named in full. Of strategies, those that run
+    by themselves. Raises ``CatalogError`` for a pattern that matches nothing.
     """
-    names = _names(group)
+    names = [name for name in _names(group) if (group, name) != (STRATEGIES, PERSON)]
     chosen: dict[str, None] = {}
     for pattern in patterns:
         if _is_reference(pattern) or pattern in names or (group == METERS and pattern.startswith(REPLAY)):
             chosen[pattern] = None
             continue
         matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches and (group, pattern) == (STRATEGIES, PERSON):
+            raise CatalogError("a person searches by hand: start such a run with `carbon-suite manual start`")
         if not matches:
             raise CatalogError(f"no {_KIND[group]} is called {pattern!r}; there are: {', '.join(names) or 'none'}")
         ready = [name for name in matches if group != TASKS or task_spec(name).embedded]

@@ -17,6 +17,7 @@ from suite.commands.check import check
 from suite.commands.constants import constants
 from suite.commands.doctor import doctor
 from suite.commands.estimate import estimate
+from suite.commands.manual import manual
 from suite.commands.rank import rank, report
 from suite.commands.run import demo, run
 
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (list_, describe, doctor, estimate, run, rank, report, check, demo, constants):
+for command in (list_, describe, doctor, estimate, run, manual, rank, report, check, demo, constants):
     cli.add_command(command)
 
 
