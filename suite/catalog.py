@@ -17,7 +17,7 @@ from typing import Any, Final
 from suite.energy.meter import MeterFactory, Unavailable
 from suite.energy.replay import PREFIX as REPLAY
 from suite.energy.replay import ReplayFile
-from suite.search.strategy import Strategy, StrategyInfo
+from suite.search.strategy import Program, Strategy, StrategyInfo, is_program
 from suite.task import Task, TaskSpec, card_path
 
 TASKS: Final = "carbon_suite.tasks"
@@ -25,6 +25,11 @@ STRATEGIES: Final = "carbon_suite.strategies"
 METERS: Final = "carbon_suite.meters"
 
 _KIND = {TASKS: "task", STRATEGIES: "strategy", METERS: "meter"}
+#: What the patterns of a group stand for, where that is not everything in it.
+_ONLY = {
+    TASKS: "embedded tasks only, and these download data or need an extra",
+    STRATEGIES: "strategies that ask and tell only, and these are programs",
+}
 _HOME = Path(__file__).resolve().parent.parent  # where this distribution's own packages lie, `suite` and `tasks`
 
 
@@ -48,8 +53,8 @@ def select(group: str, patterns: Sequence[str]) -> list[str]:
     """Names in ``group`` that match one of the glob ``patterns`` at least, in the catalogue's order, each once.
 
     A name, or a reference to a file (``file.py:OBJECT``, ``replay:FILE``), stands for itself. Of tasks a glob matches
-    those that are embedded only: what downloads data or needs an extra is named in full. Raises ``CatalogError`` for a
-    pattern that matches nothing.
+    those that are embedded only: what downloads data or needs an extra is named in full. So are programs, whose boards
+    are others than those of strategies that ask and tell. Raises ``CatalogError`` for a pattern that matches nothing.
     """
     names = _names(group)
     chosen: dict[str, None] = {}
@@ -60,14 +65,20 @@ def select(group: str, patterns: Sequence[str]) -> list[str]:
         matches = [name for name in names if fnmatchcase(name, pattern)]
         if not matches:
             raise CatalogError(f"no {_KIND[group]} is called {pattern!r}; there are: {', '.join(names) or 'none'}")
-        ready = [name for name in matches if group != TASKS or task_spec(name).embedded]
+        ready = [name for name in matches if _in_patterns(group, name)]
         if not ready:
             raise CatalogError(
-                f"a pattern such as {pattern!r} stands for embedded tasks only, and these download data or need an "
-                f"extra; name in full those that you want: {', '.join(matches)}"
+                f"a pattern such as {pattern!r} stands for {_ONLY[group]}; name in full those that you want: "
+                f"{', '.join(matches)}"
             )
         chosen.update(dict.fromkeys(ready))
     return list(chosen)
+
+
+def _in_patterns(group: str, name: str) -> bool:
+    if group == TASKS:
+        return task_spec(name).embedded
+    return group != STRATEGIES or not is_program(load_strategy(name).info)
 
 
 def load_task(name: str) -> Task:
@@ -96,13 +107,15 @@ def task_card(name: str) -> Path:
     return _card(_entry(TASKS, name))
 
 
-def load_strategy(name: str) -> type[Strategy]:
-    """The class of the strategy called ``name``. Raises ``CatalogError``."""
-    strategy: type[Strategy] = _load(STRATEGIES, name)
-    missing = [part for part in ("ask", "tell") if not callable(getattr(strategy, part, None))]
-    if not isinstance(strategy, type) or missing or not isinstance(getattr(strategy, "info", None), StrategyInfo):
+def load_strategy(name: str) -> type[Strategy] | type[Program]:
+    """The class of the strategy called ``name``: a program where it declares so. Raises ``CatalogError``."""
+    strategy: type[Strategy] | type[Program] = _load(STRATEGIES, name)
+    info = getattr(strategy, "info", None)
+    needed = ("run",) if isinstance(info, StrategyInfo) and is_program(info) else ("ask", "tell")
+    missing = [part for part in needed if not callable(getattr(strategy, part, None))]
+    if not isinstance(strategy, type) or missing or not isinstance(info, StrategyInfo):
         raise CatalogError(
-            f"strategy {name}: {strategy!r} is not a class with info, ask and tell (suite.search.strategy)"
+            f"strategy {name}: {strategy!r} is not a class with info and {' and '.join(needed)} (suite.search.strategy)"
         )
     return strategy
 

@@ -37,9 +37,13 @@ class Changes:
 
     def __init__(self, *entered: tuple[Phase, int]) -> None:
         self.list = list(entered)
+        self.searched = 0
 
     def entered(self) -> list[tuple[Phase, int]]:
         return self.list
+
+    def searched_ns(self) -> int:
+        return self.searched
 
 
 NONE = Changes()
