@@ -179,9 +179,7 @@ def _build(factory: type[Strategy] | type[Program], plan: RunPlan, spec: TaskSpe
     return strategy
 
 
-def _header(
-    plan: RunPlan, spec: TaskSpec, strategy: type[Strategy] | type[Program], selection: Selection
-) -> RunHeader:
+def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy] | type[Program], selection: Selection) -> RunHeader:
     info = strategy.info
     return RunHeader(
         role=plan.role,

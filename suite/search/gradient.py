@@ -7,6 +7,7 @@ hyper-parameters make a step, and the training goes on from where it was. The te
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from suite.search.strategy import Problem, Search, StrategyInfo
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 EVALUATIONS: Final = 10  # for as many inner steps as a full training takes
 CURVATURE_PRODUCTS: Final = 20  # iterations of conjugate gradients, terms of the series
 DAMPING: Final = 0.1
-PROGRAM: Final = frozenset({"program"})
 
 
+@dataclass(frozen=True)
 class HypergradientDescent(ABC):
     """The loop that all share: inner steps, a hypergradient, an outer step by Adam within the declared space.
 
@@ -31,10 +32,9 @@ class HypergradientDescent(ABC):
 
     info: ClassVar[StrategyInfo]
     inner_steps: ClassVar[int]
-    share: ClassVar[float] = 0.02
+    share: ClassVar[float] = 0.005
 
-    def __init__(self, problem: Problem) -> None:
-        """All that is known of the problem comes with the inner one."""
+    problem: Problem
 
     @abstractmethod
     def step(
@@ -94,7 +94,7 @@ class ImplicitCg(Implicit):
         name="implicit-cg",
         family="gradient",
         summary="implicit hypergradients by damped conjugate gradients, 20 iterations",
-        capabilities=PROGRAM,
+        capabilities=frozenset({"program"}),
         paper="Pedregosa 2016, Hyperparameter optimization with approximate gradient, ICML, arXiv:1602.02355",
     )
 
@@ -114,7 +114,7 @@ class ImplicitNeumann(Implicit):
         name="implicit-neumann",
         family="gradient",
         summary="implicit hypergradients by a Neumann series of 20 terms",
-        capabilities=PROGRAM,
+        capabilities=frozenset({"program"}),
         paper="Lorraine, Vicol & Duvenaud 2020, Optimizing millions of hyperparameters by implicit differentiation, "
         "AISTATS, arXiv:1911.02590",
     )
@@ -132,7 +132,7 @@ class T1T2(Implicit):
         name="t1-t2",
         family="gradient",
         summary="T1-T2: implicit hypergradients with the identity for the Hessian",
-        capabilities=PROGRAM,
+        capabilities=frozenset({"program"}),
         paper="Luketina et al. 2016, Scalable gradient-based tuning of continuous regularization hyperparameters, "
         "ICML, arXiv:1511.06727",
     )
@@ -152,7 +152,7 @@ class Unrolled(HypergradientDescent):
         name="unrolled",
         family="gradient",
         summary="hypergradients through the last 50 steps of the training",
-        capabilities=PROGRAM,
+        capabilities=frozenset({"program"}),
         paper="Franceschi et al. 2017, Forward and reverse gradient-based hyperparameter optimization, ICML, "
         "arXiv:1703.01785",
     )
@@ -177,8 +177,8 @@ class OnlineHypergradient(Unrolled):
         name="online-hypergradient",
         family="gradient",
         summary="an outer step after every inner step, through that step alone",
-        capabilities=PROGRAM,
+        capabilities=frozenset({"program"}),
         paper="Baydin et al. 2018, Online learning rate adaptation with hypergradient descent, ICLR, arXiv:1703.04782",
     )
     inner_steps = 1
-    share = 0.002
+    share = 0.001

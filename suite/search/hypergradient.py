@@ -45,7 +45,9 @@ class Inner:
         sizes = {name: value.numel() for name, value in self._start.items()}
         declared = {name: vector.size for name, vector in vectors.items()}
         if sizes != declared:
-            raise ValueError(f"the task declares hyper-parameters {declared}, and its differentiable problem has {sizes}")
+            raise ValueError(
+                f"the task declares hyper-parameters {declared}, and its differentiable problem has {sizes}"
+            )
         self.step_size, self.steps = problem.step_size, problem.steps
         self.lower, self.upper = (
             torch.cat([torch.full_like(self._start[name], end).flatten() for name, end in ends.items()])
@@ -61,7 +63,9 @@ class Inner:
 
     def loss(self, parameters: torch.Tensor, offsets: torch.Tensor, step: int) -> torch.Tensor:
         """L, of the batch of ``step``."""
-        loss: torch.Tensor = self._problem.inner_loss(self._named(parameters), self._moved(offsets), self._first_step + step)
+        loss: torch.Tensor = self._problem.inner_loss(
+            self._named(parameters), self._moved(offsets), self._first_step + step
+        )
         return loss
 
     def outer_loss(self, parameters: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
@@ -80,7 +84,7 @@ class Inner:
 
 
 def _split(vector: torch.Tensor, like: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    parts = vector.split([value.numel() for value in like.values()])
+    parts = torch.split(vector, [value.numel() for value in like.values()])
     return {name: part.view_as(value) for (name, value), part in zip(like.items(), parts, strict=True)}
 
 
@@ -201,9 +205,12 @@ def neumann_series(product: Product, b: torch.Tensor, terms: int) -> torch.Tenso
     """x (p,), the first ``terms`` of alpha * sum of (I - alpha A)^k b, close to A^-1 b (Lorraine et al. 2020).
 
     alpha is 1 / lambda_max, half of where the series diverges, by power iteration; should a term be longer than the one
-    before, as where A has a negative eigenvalue, the series ends there.
+    before, as where A has a negative eigenvalue, the series ends there. Where there is no curvature, x is b.
     """
-    alpha = 1.0 / largest_eigenvalue(product, b)
+    largest = largest_eigenvalue(product, b)
+    if largest == 0:
+        return b
+    alpha = 1.0 / largest
     term = total = b
     for _ in range(terms - 1):
         following = term - alpha * product(term)
@@ -217,11 +224,11 @@ def neumann_series(product: Product, b: torch.Tensor, terms: int) -> torch.Tenso
 def largest_eigenvalue(product: Product, start: torch.Tensor) -> torch.Tensor:
     """|lambda_max| of a symmetric matrix, from below, by power iteration from ``start`` (p,)."""
     tiny = torch.finfo(start.dtype).tiny
-    direction, size = start, start.norm()
+    direction = start
     for _ in range(POWER_ITERATIONS):
-        direction = product(direction / size.clamp(min=tiny))
-        size = direction.norm()
-    return size.clamp(min=tiny)
+        direction = product(direction / direction.norm().clamp(min=tiny))
+    size: torch.Tensor = direction.norm()
+    return size
 
 
 class Outer(NamedTuple):

@@ -16,7 +16,9 @@ from suite.space import Configuration
 from suite.task import Checkpoint, DifferentiableProblem, Fidelity, Goal, Vector
 
 Status = Literal["ok", "failed", "timeout", "lost"]
-Capability = Literal["conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program", "one-shot"]
+Capability = Literal[
+    "conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program", "one-shot"
+]
 
 
 class Signal(Enum):
@@ -143,10 +145,10 @@ Search = Callable[[], AbstractContextManager[None]]
 class Program(Protocol):
     """An outer loop that is not made of trials (gradient-based, one-shot). A class like a strategy's, with ``run``.
 
-    ``vectors`` are the hyper-parameters of ``inner``. Each yield of ``run`` is an evaluation: a checkpoint that the task judges (``DifferentiableProblem.checkpoint``),
-    with whatever else the program needs to go on from there; its fidelity is of no account. Given one as ``start``, it
-    goes on from it, and must do so bit for bit: the harness starts it anew for every evaluation. It goes on until the
-    budget ends it. Tensors are made and differentiated inside ``run`` only.
+    ``vectors`` are the hyper-parameters of ``inner``. Each yield of ``run`` is an evaluation: a checkpoint that the
+    task judges (``DifferentiableProblem.checkpoint``), with whatever else the program needs to go on from there; its
+    fidelity is of no account. Given one as ``start``, it goes on from it, and must do so bit for bit: the harness
+    starts it anew for every evaluation. It goes on until the budget ends it.
     """
 
     info: ClassVar[StrategyInfo]

@@ -171,13 +171,13 @@ class SharedCells:
     def inner_loss(self, parameters: Data, hyperparameters: Data, step: int) -> torch.Tensor:
         """Cross-entropy of a batch, without augmentation, as the default has it."""
         batch = torch.randint(TRAIN, (BATCH,), generator=stream(self.seed, f"batch {step}")).to(self.device)
-        return self._cross_entropy(parameters, hyperparameters, self.data["train_x"][batch], self.data["train_y"][batch])
+        return self._cross_entropy(
+            parameters, hyperparameters, self.data["train_x"][batch], self.data["train_y"][batch]
+        )
 
     def outer_loss(self, parameters: Data, hyperparameters: Data) -> torch.Tensor:
         """Cross-entropy on the validation signals."""
-        return self._cross_entropy(
-            parameters, hyperparameters, self.data["validation_x"], self.data["validation_y"]
-        )
+        return self._cross_entropy(parameters, hyperparameters, self.data["validation_x"], self.data["validation_y"])
 
     def checkpoint(self, parameters: Data, hyperparameters: Data) -> Checkpoint:
         """The strongest architecture, trained in full from weights of its own."""
@@ -185,9 +185,7 @@ class SharedCells:
         *_, last = self.task.train(self.data, configuration, self.seed, self.device, None)
         return last
 
-    def _cross_entropy(
-        self, parameters: Data, hyperparameters: Data, x: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
+    def _cross_entropy(self, parameters: Data, hyperparameters: Data, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         mixture = hyperparameters["alphas"].softmax(dim=1)
         return functional.cross_entropy(functional_call(self.net, dict(parameters), (x, mixture)), y)
 

@@ -30,7 +30,11 @@ from tasks.training import Data, Training, drawn_from, error_rate, require_finit
 EPOCHS = 30  # the maximum fidelity; the minimum is one epoch
 BATCH = 64
 LEAST_DECAY, LEAST_NOISE = 1e-6, 1e-2  # where the differentiable problem starts
-VECTORS = {"weight_logits": Vector(TRAIN, -6.0, 6.0), "log_decay": Vector(8, -2.0, 13.0), "log_noise": Vector(1, -3.0, 4.0)}
+VECTORS = {
+    "weight_logits": Vector(TRAIN, -6.0, 6.0),
+    "log_decay": Vector(8, -2.0, 13.0),
+    "log_noise": Vector(1, -3.0, 4.0),
+}
 
 
 def build_model(configuration: Configuration) -> nn.Module:
