@@ -111,12 +111,13 @@ def load_strategy(name: str) -> type[Strategy] | type[Program]:
     """The class of the strategy called ``name``: a program where it declares so. Raises ``CatalogError``."""
     strategy: type[Strategy] | type[Program] = _load(STRATEGIES, name)
     info = getattr(strategy, "info", None)
-    needed = ("run",) if isinstance(info, StrategyInfo) and is_program(info) else ("ask", "tell")
-    missing = [part for part in needed if not callable(getattr(strategy, part, None))]
+    program = isinstance(info, StrategyInfo) and is_program(info)
+    missing = [
+        part for part in (("run",) if program else ("ask", "tell")) if not callable(getattr(strategy, part, None))
+    ]
     if not isinstance(strategy, type) or missing or not isinstance(info, StrategyInfo):
-        raise CatalogError(
-            f"strategy {name}: {strategy!r} is not a class with info and {' and '.join(needed)} (suite.search.strategy)"
-        )
+        needed = "info and run, as a program" if program else "info, ask and tell"
+        raise CatalogError(f"strategy {name}: {strategy!r} is not a class with {needed} (suite.search.strategy)")
     return strategy
 
 

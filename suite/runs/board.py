@@ -217,7 +217,7 @@ class Board:
         plan = replace(
             self.settings.plan(self.sources, task, strategy, seed, self.budget_of(task)),
             workers=self.settings.workers,
-            time_limit_seconds=self._references[spec.name].time_limit_seconds,
+            time_limit_seconds=self._references[spec.name].time_limit_seconds * (10 if self.settings.program else 1),
             default_mix=self._references[spec.name].mix,
             crosscheck=self.settings.crosscheck,
             program=self.settings.program,

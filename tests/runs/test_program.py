@@ -59,7 +59,7 @@ def test_each_yield_is_an_evaluation_that_goes_on_from_the_one_before(run: MakeR
 
 def test_outer_steps_are_search_and_inner_steps_training(run: MakeRun) -> None:
     log = run(WALK, program("Walks"), 3)
-    cpu = {phase: 0.0 for phase in ("ask", "train", "test")}
+    cpu = dict.fromkeys(("ask", "train", "test"), 0.0)
     for segment in log.segments:
         if segment.trial and segment.phase in cpu:
             cpu[segment.phase] += segment.cpu_ns / 1e9
