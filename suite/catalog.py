@@ -24,6 +24,9 @@ TASKS: Final = "carbon_suite.tasks"
 STRATEGIES: Final = "carbon_suite.strategies"
 METERS: Final = "carbon_suite.meters"
 
+#: The one strategy that no process can run by itself: a person's, by `carbon-suite manual`.
+PERSON: Final = "person"
+
 _KIND = {TASKS: "task", STRATEGIES: "strategy", METERS: "meter"}
 #: What the patterns of a group stand for, where that is not everything in it.
 _ONLY = {
@@ -53,16 +56,19 @@ def select(group: str, patterns: Sequence[str]) -> list[str]:
     """Names in ``group`` that match one of the glob ``patterns`` at least, in the catalogue's order, each once.
 
     A name, or a reference to a file (``file.py:OBJECT``, ``replay:FILE``), stands for itself. Of tasks a glob matches
-    those that are embedded only: what downloads data or needs an extra is named in full. So are programs, whose boards
-    are others than those of strategies that ask and tell. Raises ``CatalogError`` for a pattern that matches nothing.
+    those that are embedded only: what downloads data or needs an extra is named in full. Of strategies, those that run
+    by themselves; programs, whose boards are others, are named in full. Raises ``CatalogError`` for a pattern that
+    matches nothing.
     """
-    names = _names(group)
+    names = [name for name in _names(group) if (group, name) != (STRATEGIES, PERSON)]
     chosen: dict[str, None] = {}
     for pattern in patterns:
         if _is_reference(pattern) or pattern in names or (group == METERS and pattern.startswith(REPLAY)):
             chosen[pattern] = None
             continue
         matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches and (group, pattern) == (STRATEGIES, PERSON):
+            raise CatalogError("a person searches by hand: start such a run with `carbon-suite manual start`")
         if not matches:
             raise CatalogError(f"no {_KIND[group]} is called {pattern!r}; there are: {', '.join(names) or 'none'}")
         ready = [name for name in matches if _in_patterns(group, name)]

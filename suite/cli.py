@@ -15,6 +15,7 @@ from suite.commands.catalogue import describe, list_
 from suite.commands.constants import constants
 from suite.commands.doctor import doctor
 from suite.commands.estimate import estimate
+from suite.commands.manual import manual
 from suite.commands.rank import rank, report
 from suite.commands.run import demo, run
 
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (list_, describe, doctor, estimate, run, rank, report, demo, constants):
+for command in (list_, describe, doctor, estimate, run, manual, rank, report, demo, constants):
     cli.add_command(command)
 
 

@@ -225,6 +225,14 @@ class Ledger:
                 self._processes.busy_ns += now - self._time
         self._time = now
 
+    def declare(self, label: Label, microjoules: Mapping[str, int], wall_ns: int) -> None:
+        """Add energy that somebody declares: the machine used it before this ledger began, and no meter was read."""
+        open_ = self._at(label)
+        for component, amount in microjoules.items():
+            open_.microjoules[component] = open_.microjoules.get(component, 0) + amount
+            self._total += amount
+        open_.wall_ns += wall_ns
+
     def drain(self) -> list[Segment]:
         """The segments since the last drain, one a label, up to the last cut."""
         segments = [

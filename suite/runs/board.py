@@ -16,14 +16,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from suite.catalog import load_strategy, task_spec
+from suite.catalog import PERSON, load_strategy, task_spec
 from suite.energy.cpu_time import IDLE_WATTS_PER_CORE, WATTS_PER_CORE
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree
 from suite.energy.selection import AUTO, Selection
 from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
 from suite.runs.metering import node_of, open_meters, write_node
-from suite.runs.plan import RunPlan
+from suite.runs.plan import ByHand, RunPlan
 from suite.runs.processes import Job, Listener, Result, run_jobs
 from suite.search.strategy import is_program
 
@@ -161,6 +161,18 @@ class Board:
             self.sources = settings.select_meters()
             self._save()
 
+    @classmethod
+    def reopen(cls, directory: Path) -> Self:
+        """The board in ``directory``, with the settings that it was made with. Raises ``BoardError``."""
+        kept = _read(directory) if directory.is_dir() else None
+        if kept is None:
+            raise BoardError(f"{directory} holds no board; make one with `carbon-suite run --out {directory}`")
+        try:
+            settings = Settings(**{**kept["settings"], "meters": tuple(kept["settings"]["meters"])})
+        except (KeyError, TypeError) as error:
+            raise BoardError(f"{directory} holds a board that another release made: {error}") from error
+        return cls(directory, settings)
+
     def calibrate(self, tasks: Sequence[str], listener: Listener) -> list[Result]:
         """Train each task's default where that has not been done yet. Returns how it went, failures included."""
         missing = [task for task in tasks if task_spec(task).name not in self._references]
@@ -184,6 +196,24 @@ class Board:
         """
         jobs = [self._job(task, strategy, seed) for seed in seeds for task in tasks for strategy in strategies]
         return self._make(jobs, listener)
+
+    def by_hand(self, task: str, seed: int, hand: ByHand, listener: Listener) -> Result:
+        """One session of a person's run: nothing runs beside it, and it is too short for a cross-check."""
+        plan = replace(
+            self._job(task, PERSON, seed).plan,
+            by_hand=hand,
+            jobs=1,
+            idle_watts=self.settings.idle_watts,
+            ram_watts=self.settings.ram_watts,
+            crosscheck=False,
+        )
+        job = Job(f"{task_spec(task).name} {hand.name} {seed}", plan, self.directory_of(task, hand.name, seed))
+        (result,) = run_jobs([job], 1, listener)
+        return result
+
+    def directory_of(self, task: str, strategy: str, seed: int) -> Path:
+        """Where the run of ``strategy``, by its own name, on ``task`` is."""
+        return self.directory / "runs" / task_spec(task).name / strategy / f"seed-{seed}"
 
     def budget_of(self, task: str) -> Budget:
         """The budget of each run on ``task``, as measured on this machine and frozen here."""
@@ -222,7 +252,7 @@ class Board:
             crosscheck=self.settings.crosscheck,
             program=self.settings.program,
         )
-        return Job(f"{spec.name} {name} {seed}", plan, self.directory / "runs" / spec.name / name / f"seed-{seed}")
+        return Job(f"{spec.name} {name} {seed}", plan, self.directory_of(task, name, seed))
 
     def _calibration(self, task: str, seed: int) -> Job:
         plan = self.settings.plan(self.sources, task, "default", seed, training_only(1))

@@ -7,6 +7,7 @@ carries the ledger's segments since the one before it, so that all segments of a
     run        the header: task, strategy, seed, budget, meters, machine
     session    a process took the run up, the first or one that resumed it; when, and the machine's power at rest
     ask        a proposal, written before it is trained; or that the strategy had none
+    told       what a person wants tried, and what the thinking about it is charged
     trial      the end of a trial: status, values, and why it failed
     lost       the attempt at a trial that a kill cut short; its energy is listed apart
     heartbeat  the ledger so far
@@ -150,6 +151,8 @@ class RunLog:
     gaps: by component, nanoseconds without a reading, and suspended_ns, those for which the machine slept.
     rest_watts: power of the machine at rest, by component, mean of before and after; empty where it was not measured.
     hours: energy by the hour, counted from the epoch in UTC, for intensities that change with it.
+    told: all proposals of a person, in order: trials 1, 2, ..., ended or not. thinking_seconds: as the person declares;
+    thinking_microjoules: what they are charged.
     """
 
     path: Path
@@ -165,6 +168,9 @@ class RunLog:
     suspended_ns: int = 0
     rest_watts: Mapping[str, float] = field(default_factory=dict)
     hours: Mapping[int, int] = field(default_factory=dict)
+    told: tuple[Proposal, ...] = ()
+    thinking_seconds: float = 0.0
+    thinking_microjoules: int = 0
 
     @property
     def total_microjoules(self) -> int:
@@ -335,6 +341,12 @@ def proposal_from_record(record: Mapping[str, Any]) -> Proposal | Signal:
     return Proposal(record["configuration"], record["fidelity"], record["parent"])
 
 
+def told_in(records: Sequence[Mapping[str, Any]]) -> list[Proposal]:
+    """What a person has told, in order."""
+    answers = [proposal_from_record(each) for record in records for each in record.get("answers", ())]
+    return [answer for answer in answers if isinstance(answer, Proposal)]
+
+
 def segments_of(record: Mapping[str, Any]) -> list[Segment]:
     return [Segment.from_record(row) for row in record.get("segments", [])]
 
@@ -348,6 +360,7 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
     rests: list[Mapping[str, float]] = []
     gaps: dict[str, int] = {}
     ended, lost, suspended, crosscheck = None, 0, 0, {}
+    thinkings = [record["thinking"] for record in records if record["record"] == "told"]
     for record in records:
         new = segments_of(record)
         segments += new
@@ -386,6 +399,9 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
         suspended_ns=suspended,
         rest_watts=_mean(rests),
         hours=hours.microjoules,
+        told=tuple(told_in(records)),
+        thinking_seconds=sum(thinking["seconds"] for thinking in thinkings),
+        thinking_microjoules=sum(thinking["microjoules"] for thinking in thinkings),
     )
 
 

@@ -25,6 +25,7 @@ class Trials:
         self._v0 = v0
         self._default_joules = default_joules
         self._default = canonical(spec.default)
+        self._default_configuration = spec.default
         self._complete = Completion(spec.space)
         self._proposals: dict[int, Proposal] = {}
         self._ended: dict[int, str] = {}
@@ -60,7 +61,9 @@ class Trials:
     def returns_trial_zero(self, proposal: Proposal) -> bool:
         """Whether it asks for the default again, in full: that is trial 0, and nothing is trained."""
         full = proposal.fidelity == self._spec.fidelity.maximum and proposal.parent is None
-        return self._v0 is not None and full and canonical(proposal.configuration) == self._default
+        if self._v0 is None or not full or proposal.configuration != self._default_configuration:
+            return False  # without spelling it out, as nearly every proposal
+        return canonical(proposal.configuration) == self._default
 
     @property
     def zero_joules(self) -> float:

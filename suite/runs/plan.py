@@ -6,9 +6,26 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from suite.runs.log import Budget
-from suite.search.strategy import Problem
+from suite.search.strategy import Problem, Proposal
 from suite.space import Configuration
 from suite.task import TaskSpec
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A session of a person's run: it makes what was told, and leaves the run open.
+
+    name: what the person is called on the board. answers: what is new. thinking_seconds: for how long the machine stood
+    idle while the person thought about them, as the person declares.
+    """
+
+    name: str
+    answers: tuple[Proposal, ...] = ()
+    thinking_seconds: float = 0.0
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        return cls(**{**record, "answers": tuple(Proposal(**each) for each in record["answers"])})
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,7 @@ class RunPlan:
     ram_watts: declared power of the memory, this run's share, or None. default_mix: see ``RunHeader``.
     share: where this run finds its share of counters that see the whole machine (``suite.energy.node``), as descriptor,
     slot, and sources by meter; None where it reads them itself.
-    crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards.
+    crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards. by_hand: for a person's run.
     program: the run belongs to a program board (``suite.runs.program``).
     """
 
@@ -45,6 +62,7 @@ class RunPlan:
     crosscheck: bool = True
     default: Configuration | None = None
     variant: int = 0
+    by_hand: ByHand | None = None
     program: bool = False
 
     def to_json(self) -> str:
@@ -53,7 +71,9 @@ class RunPlan:
     @classmethod
     def from_json(cls, text: str) -> Self:
         record: Mapping[str, Any] = json.loads(text)
-        return cls(**{**record, "budget": Budget(**record["budget"]), "meters": tuple(record["meters"])})
+        hand = record["by_hand"] and ByHand.from_record(record["by_hand"])
+        typed = {"budget": Budget(**record["budget"]), "meters": tuple(record["meters"]), "by_hand": hand}
+        return cls(**{**record, **typed})
 
 
 def problem_of(plan: RunPlan, spec: TaskSpec) -> Problem:

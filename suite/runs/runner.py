@@ -138,6 +138,8 @@ class Runner:
             if isinstance(answer, Proposal):
                 answer = self._trials.accept(answer)
                 number = self._trials.asked
+            elif self._plan.by_hand:
+                return answer  # which is no part of the log: a person may have more to tell tomorrow
             self._book.write("ask", trial=number, answer=proposal_to_record(answer))
         return answer
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,20 +23,32 @@ from typing import Any
 from suite import __version__
 from suite.catalog import CatalogError, load_strategy, load_task, task_spec
 from suite.energy.crosscheck import CrossCheck
-from suite.energy.ledger import Ledger, Phase
+from suite.energy.ledger import Label, Ledger, Phase
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree, become_subreaper, die_with_parent
 from suite.energy.selection import Selection
 from suite.runs.book import Book
 from suite.runs.engine import LocalEngine
-from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, LogWriter, RunHeader, read_records, segments_of
+from suite.runs.log import (
+    LOG_NAME,
+    SCHEMA,
+    Charge,
+    LogError,
+    LogWriter,
+    RunHeader,
+    proposal_to_record,
+    read_records,
+    segments_of,
+    told_in,
+)
 from suite.runs.machine import machine_facts, package_version
 from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.metering import open_meters
-from suite.runs.plan import RunPlan, problem_of
+from suite.runs.plan import ByHand, RunPlan, problem_of
 from suite.runs.program import Evaluations, as_asked, declared_spec, program_refusal
 from suite.runs.runner import Runner, keeps_checkpoints
-from suite.search.strategy import Program, Strategy, is_program, refusal
+from suite.search.person import Person
+from suite.search.strategy import Problem, Program, Proposal, Strategy, is_program, refusal
 from suite.task import TaskSpec
 
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
@@ -58,7 +70,7 @@ class Stopped(BaseException):
 
 
 def run_session(plan: RunPlan, directory: Path) -> None:
-    """Start the run in ``directory``, or go on with it; return once it has ended.
+    """Start the run in ``directory``, or go on with it; return once it has ended, or a person is to be asked again.
 
     Raises ``LogError`` where the log there is another run's or damaged, ``Busy``, ``RunError``, ``TaskUnavailable``,
     ``CatalogError``, ``Unavailable`` and ``OSError``.
@@ -102,6 +114,10 @@ class Session:
                 charge.lose(record["trial"])
         return charge
 
+    def answers(self, hand: ByHand) -> list[Proposal]:
+        """What a person has told so far, in order, this session's answers included."""
+        return [*told_in(self.records), *hand.answers]
+
     @property
     def total_microjoules(self) -> int:
         return next((record["total"] for record in reversed(self.records) if "total" in record), 0)
@@ -126,13 +142,16 @@ def _search(
     try:
         if not past.resumed:
             book.write("run", schema=SCHEMA, **header.to_record())
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        thought = timedelta(seconds=plan.by_hand.thinking_seconds if plan.by_hand else 0.0)
+        started = (datetime.now(UTC) - thought).isoformat(timespec="seconds")
         setup: Phase = "resume" if past.resumed else "setup"
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("session", sync=True, started=started, resumed=past.resumed, rest_watts=rest_watts)
+        if plan.by_hand and plan.by_hand.answers:
+            _take_down(plan.by_hand, watts_while_thinking(plan, header, rest_watts), book)
         trials = Trials(spec, info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
         with ledger.window("resume" if past.resumed else "ask"):
-            strategy = _build(factory, plan, header.task, trials)
+            strategy = _build(factory, plan, header.task, trials, past)
         runner = Runner(plan, spec, strategy, trials, engine, book, directory)
         with ledger.window(setup):
             crosscheck.start()
@@ -143,6 +162,9 @@ def _search(
         with ledger.window(setup):
             runner.close(setup)
             figures = crosscheck.stop(ledger.total_microjoules)
+        if plan.by_hand and reason == "exhausted":  # until tomorrow
+            book.write("heartbeat", sync=True)
+            return
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("end", sync=True, reason=reason, crosscheck=figures, rest_watts=rest_watts)
         shutil.rmtree(directory / "checkpoints", ignore_errors=True)
@@ -154,6 +176,22 @@ def _search(
         engine.close()
 
 
+def _take_down(hand: ByHand, watts: Mapping[str, float], book: Book) -> None:
+    """Log what a person told, and charge the thinking in the same record: no kill parts them, or charges it twice."""
+    microjoules = {component: round(hand.thinking_seconds * each * 1e6) for component, each in watts.items()}
+    book.ledger.declare(Label("ask"), microjoules, round(hand.thinking_seconds * 1e9))
+    thinking = {"seconds": hand.thinking_seconds, "watts": watts, "microjoules": sum(microjoules.values())}
+    book.write("told", sync=True, answers=[proposal_to_record(each) for each in hand.answers], thinking=thinking)
+
+
+def watts_while_thinking(plan: RunPlan, header: RunHeader, rest_watts: Mapping[str, float]) -> dict[str, float]:
+    """Power at rest of each component that is metered: as just measured, or as declared where it is estimated."""
+    declared = {"cpu": plan.idle_watts, "ram": plan.ram_watts or 0.0}
+    components = {meter["component"]: meter["tier"] == "measured" for meter in header.meters}
+    known = {name: rest_watts.get(name) if measured else None for name, measured in components.items()}
+    return {name: declared.get(name, 0.0) if watts is None else watts for name, watts in known.items()}
+
+
 def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) -> dict[str, float]:
     """Power of the machine while the run does nothing; of no use where other runs are at work beside it."""
     if plan.jobs > 1:
@@ -163,19 +201,28 @@ def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) 
         return ledger.rest_watts(MEASURED_REST_SECONDS if measured else DECLARED_REST_SECONDS)
 
 
-def _build(factory: type[Strategy] | type[Program], plan: RunPlan, spec: TaskSpec, trials: Trials) -> Strategy:
+def _build(
+    factory: type[Strategy] | type[Program], plan: RunPlan, spec: TaskSpec, trials: Trials, past: Session
+) -> Strategy:
     """The strategy, told of trial 0."""
     problem, info = problem_of(plan, spec), factory.info
     if reason := refusal(info, problem):
         raise RunError(reason)
     try:
-        strategy = Evaluations(info) if is_program(info) else factory(problem)
-        assert isinstance(strategy, Strategy)
+        strategy = _made(factory, plan, problem, past)
         zero = trials.trial_zero()
         if zero is not None:
             strategy.tell(zero)
     except Exception as error:
         raise RunError(f"strategy {info.name} broke at its start: {type(error).__name__}: {error}") from error
+    return strategy
+
+
+def _made(factory: type[Strategy] | type[Program], plan: RunPlan, problem: Problem, past: Session) -> Strategy:
+    if plan.by_hand:
+        return Person(problem, past.answers(plan.by_hand))
+    strategy = Evaluations(factory.info) if is_program(factory.info) else factory(problem)
+    assert isinstance(strategy, Strategy)
     return strategy
 
 
@@ -186,7 +233,7 @@ def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy] | type[Progr
         suite=__version__,
         task=spec,
         strategy={
-            "name": info.name,
+            "name": plan.by_hand.name if plan.by_hand else info.name,
             "family": info.family,
             "version": info.version,
             "library": info.library,

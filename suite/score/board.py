@@ -349,6 +349,11 @@ def _unfinished(runs: _Runs) -> list[str]:
     for (task, strategy, seed), log in runs.logs.items():
         if log.ended is None:
             notes.append(f"{strategy} on {task} with seed {seed} has not ended: it is scored as it stands.")
+        if log.thinking_microjoules:
+            notes.append(
+                f"{strategy} on {task} with seed {seed} is a person: {log.thinking_microjoules / 1e6:.4g} J of its "
+                "charge are declared thinking time at the machine's power at rest (estimated)."
+            )
         if log.torn:
             notes.append(f"{log.path} ends in {log.torn} bytes of an unfinished record, which were left out.")
     return notes

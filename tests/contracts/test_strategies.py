@@ -4,14 +4,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from suite.catalog import STRATEGIES, load_strategy, select, strategy_names
+from suite.catalog import PERSON, STRATEGIES, load_strategy, select, strategy_names
 from suite.runs.memory import RunError
 from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, Strategy, StrategyInfo, Trial, refusal
 from suite.testing import Rehearsal, StrategyContract, problem
 from tests.examples.climber import Climber
 
-ASK_AND_TELL = select(STRATEGIES, ["*"])
-PROGRAMS = [name for name in strategy_names() if name not in ASK_AND_TELL]
+ASK_AND_TELL = select(STRATEGIES, ["*"])  # without a person, who proposes nothing alone, and programs
+PROGRAMS = [name for name in strategy_names() if name not in [*ASK_AND_TELL, PERSON]]
 SLOW = {"gp", "gp-constrained"}  # they fit a model at every step
 
 

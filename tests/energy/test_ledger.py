@@ -58,6 +58,17 @@ def by_label(segments: list[Segment]) -> dict[Label, int]:
     return {Label(segment.phase, segment.trial): segment.total_microjoules for segment in segments}
 
 
+def test_declared_energy_is_part_of_the_total_and_shared_with_nobody() -> None:
+    ledger = make([0, 10, 30])
+    ledger.cut()
+    ledger.declare(Label("ask"), {"cpu": 1000}, wall_ns=500)
+    ledger.cut()
+    segments = ledger.drain()
+    assert by_label(segments) == {Label("idle"): 30, Label("ask"): 1000}
+    assert [segment.wall_ns for segment in segments if segment.phase == "ask"] == [500]
+    assert ledger.total_microjoules == 1030
+
+
 def test_the_innermost_window_owns_the_time() -> None:
     processes = Processes()
     ledger = make([0, 10, 110, 1110, 1210, 1220], processes)
