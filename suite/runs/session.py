@@ -48,7 +48,7 @@ from suite.runs.plan import ByHand, RunPlan, problem_of
 from suite.runs.program import Evaluations, as_asked, declared_spec, program_refusal
 from suite.runs.runner import Runner, keeps_checkpoints
 from suite.search.person import Person
-from suite.search.strategy import Problem, Program, Proposal, Strategy, is_program, refusal
+from suite.search.strategy import Problem, Program, Proposal, Strategy, StrategyInfo, is_program, refusal
 from suite.task import TaskSpec
 
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
@@ -213,6 +213,8 @@ def _build(
         zero = trials.trial_zero()
         if zero is not None:
             strategy.tell(zero)
+    except ImportError as error:
+        raise RunError(f"strategy {factory.info.name} cannot be set up: {error}{_way_out(factory.info)}") from error
     except Exception as error:
         raise RunError(f"strategy {info.name} broke at its start: {type(error).__name__}: {error}") from error
     return strategy
@@ -224,6 +226,10 @@ def _made(factory: type[Strategy] | type[Program], plan: RunPlan, problem: Probl
     strategy = Evaluations(factory.info) if is_program(factory.info) else factory(problem)
     assert isinstance(strategy, Strategy)
     return strategy
+
+
+def _way_out(info: StrategyInfo) -> str:
+    return f"; it needs the extra: pip install 'carbon-suite[{info.extra}]'" if info.extra else ""
 
 
 def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy] | type[Program], selection: Selection) -> RunHeader:

@@ -4,6 +4,7 @@ A strategy is given the search problem below and a seed - never the task, its da
 deterministic given its seed and what it was told.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ Status = Literal["ok", "failed", "timeout", "lost"]
 Capability = Literal[
     "conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program", "one-shot"
 ]
+
+EXPECTED_TRAININGS: Final = 100
 
 
 class Signal(Enum):
@@ -105,6 +108,14 @@ class StrategyInfo:
 
 def is_program(info: StrategyInfo) -> bool:
     return "program" in info.capabilities
+
+
+def trainings(problem: Problem, default_joules: float | None) -> int:
+    """How many trainings as dear as the default's the budget is good for, one at least; for libraries that must know in
+    advance. ``EXPECTED_TRAININGS`` where nothing tells."""
+    if not default_joules or math.isinf(problem.budget_joules):
+        return EXPECTED_TRAININGS
+    return max(1, round(problem.budget_joules / default_joules))
 
 
 def refusal(info: StrategyInfo, problem: Problem) -> str | None:
