@@ -75,6 +75,7 @@ class RandomCommon:
         summary="random search over one value for all hyper-parameters of a vector",
         capabilities=frozenset({"conditional", "asynchronous"}),
         library="ConfigSpace",
+        paper="Bergstra & Bengio 2012, Random search for hyper-parameter optimization, JMLR 13",
     )
 
     def __init__(self, problem: Problem) -> None:

@@ -14,6 +14,7 @@ from suite.runs.log import LOG_NAME, RunLog, read_log
 from suite.runs.plan import RunPlan
 from tests.conftest import HERE, VALLEY, budget, session
 from tests.runs.programs import SEARCH_SECONDS, TRAIN_SECONDS
+from tests.runs.test_resume import kill_after
 
 MakeRun = Callable[..., RunLog]
 DIGITS = f"{HERE / 'examples' / 'noisy_digits.py'}:TASK"
@@ -102,28 +103,19 @@ def test_an_evaluation_without_a_value_is_charged_and_the_last(
 
 
 def test_a_killed_program_goes_on_bit_for_bit(tmp_path: Path, make_run: MakeRun) -> None:
-    plan = RunPlan(DIGITS, "implicit-cg", seed=0, budget=budget(trials=14, v0=0.3), crosscheck=False, program=True)
+    plan = RunPlan(DIGITS, "implicit-cg", seed=0, budget=budget(trials=8, v0=0.3), crosscheck=False, program=True)
     given = {"budget": plan.budget, "program": True}
     undisturbed = make_run(DIGITS, "implicit-cg", into="undisturbed", **given)
-    for trials in (2, 7):
+    for trials in (2, 5):
         kill_after(plan, tmp_path / "killed", trials)
     before = read_log(tmp_path / "killed")
     resumed = make_run(DIGITS, "implicit-cg", into="killed", **given)
     assert before.ended is None
-    assert 7 <= len(before.trials) < 14
+    assert 5 <= len(before.trials) < 8
     values = [(trial.number, trial.validation, trial.test) for trial in undisturbed.trials]
     assert [(trial.number, trial.validation, trial.test) for trial in resumed.trials] == values
     assert len({value for _, value, _ in values}) > 3
     assert not (tmp_path / "killed" / "checkpoints").exists()
-
-
-def kill_after(plan: RunPlan, directory: Path, trials: int) -> None:
-    process = session(plan, directory)
-    path = directory / LOG_NAME
-    while process.poll() is None:
-        if path.exists() and path.read_bytes().count(b'{"record":"trial"') >= trials:
-            process.kill()
-    process.communicate()
 
 
 @pytest.mark.parametrize("strategy", ["random", "random-common", "cma-es", "hyperband"])
