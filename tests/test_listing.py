@@ -60,7 +60,7 @@ def test_every_strategy_of_the_catalogue_is_listed_with_all_fields() -> None:
     assert [record["name"] for record in records] == catalog.strategy_names()
     for record in records:
         assert set(record) >= {"family", "summary", "capabilities", "library", "library_version", "extra", "paper"}
-        assert record["paper"] or record["name"] in ("default", "person")
+        assert record["paper"] or record["name"] == "default"
         assert record["library"] is None or record["library_version"] or record["extra"]
     json.dumps(records, allow_nan=False)
 
