@@ -10,6 +10,7 @@ from statistics import median
 
 import pytest
 
+from suite.runs.board import Board, BoardError, Settings, for_strategies
 from suite.runs.log import LOG_NAME, RunLog, read_log
 from suite.runs.plan import RunPlan
 from tests.conftest import HERE, VALLEY, budget, session
@@ -129,6 +130,16 @@ def test_strategies_that_ask_and_tell_search_the_declared_space(run: MakeRun, st
     tied = all(value == common[name.partition("[")[0]] for name, value in configuration.items())
     assert tied == (strategy == "random-common")
     assert log.trials[0].validation != log.trials[1].validation
+
+
+def test_a_board_is_of_the_kind_that_its_strategies_need(tmp_path: Path) -> None:
+    assert not for_strategies(Settings(), ["random"]).program
+    assert for_strategies(Settings(program=True), ["random"]).program
+    given = for_strategies(Settings(), ["random", "unrolled"])
+    assert given.program
+    Board(tmp_path, given)
+    with pytest.raises(BoardError, match="program is True there and False here"):
+        Board(tmp_path, Settings())
 
 
 def test_all_entrants_have_the_same_declared_space(run: MakeRun) -> None:
