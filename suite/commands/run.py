@@ -45,18 +45,24 @@ from suite.commands.rank import scored
     metavar="DIR",
     help="The board's directory; gone on with if it exists.",
 )
+@click.option(
+    "--program",
+    is_flag=True,
+    help="A program board: every strategy searches the hyper-parameters of each task's differentiable problem. "
+    "Implied by a strategy that is a program.",
+)
 @running
 @JSON
 def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, as_json: bool, **options: Any) -> None:
     """Search tasks with strategies, metered. Run again, it goes on where it was stopped."""
     from suite import catalog
-    from suite.runs.board import Board
+    from suite.runs.board import Board, for_strategies
     from suite.runs.log import LOG_NAME
 
     given, numbers = settings(**options), seeds_of(seeds)
     chosen_tasks = catalog.select(catalog.TASKS, tasks)
     chosen_strategies = catalog.select(catalog.STRATEGIES, strategies)
-    summary = _make(Board(out, given), chosen_tasks, chosen_strategies, numbers)
+    summary = _make(Board(out, for_strategies(given, chosen_strategies)), chosen_tasks, chosen_strategies, numbers)
     if as_json:
         print_json({**summary, "logs": sorted(str(path) for path in (out / "runs").rglob(LOG_NAME))})
     else:

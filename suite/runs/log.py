@@ -72,7 +72,8 @@ class RunHeader:
 
     meters: each with component, name, tier, source, reason, factor and tick_seconds (``suite.energy.meter``).
     unmetered: components that nothing meters, and why. default_mix: share of each component in the energy of a full
-    training of the default, which the budget was measured by.
+    training of the default, which the budget was measured by. program: it belongs to a program board, and ``task`` has
+    the space that is declared there.
     """
 
     role: str
@@ -90,6 +91,7 @@ class RunHeader:
     machine: Mapping[str, Any]
     unmetered: Mapping[str, str] = field(default_factory=dict)
     default_mix: Mapping[str, float] = field(default_factory=dict)
+    program: bool = False
 
     def to_record(self) -> dict[str, Any]:
         return {

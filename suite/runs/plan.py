@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from suite.runs.log import Budget
-from suite.search.strategy import Proposal
+from suite.search.strategy import Problem, Proposal
 from suite.space import Configuration
+from suite.task import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class RunPlan:
     share: where this run finds its share of counters that see the whole machine (``suite.energy.node``), as descriptor,
     slot, and sources by meter; None where it reads them itself.
     crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards. by_hand: for a person's run.
+    program: the run belongs to a program board (``suite.runs.program``).
     """
 
     task: str
@@ -61,6 +63,7 @@ class RunPlan:
     default: Configuration | None = None
     variant: int = 0
     by_hand: ByHand | None = None
+    program: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -71,3 +74,18 @@ class RunPlan:
         hand = record["by_hand"] and ByHand.from_record(record["by_hand"])
         typed = {"budget": Budget(**record["budget"]), "meters": tuple(record["meters"]), "by_hand": hand}
         return cls(**{**record, **typed})
+
+
+def problem_of(plan: RunPlan, spec: TaskSpec) -> Problem:
+    """What the strategy of the run is told of ``spec``, its task."""
+    budget = plan.budget
+    return Problem(
+        space=spec.space,
+        default=plan.default or spec.default,
+        fidelity=spec.fidelity,
+        goal=spec.validation.goal,
+        seed=plan.seed,
+        budget_joules=budget.microjoules / 1e6 if budget.microjoules is not None else float("inf"),
+        workers=plan.workers,
+        mutable=spec.mutable,
+    )

@@ -127,6 +127,7 @@ def _header(**change: object) -> RunLog:
         (_header(budget=replace(LOGS[0].header.budget, multiple=20.0)), "the budget differs"),
         (_header(device="cuda"), "the device differs"),
         (_header(workers=4), "the number of workers differs"),
+        (_header(program=True), r"the kind of board \(program or black-box\) differs"),
         (_header(task=replace(LOGS[0].header.task, version="2")), "the version of task toy/one differs"),
         (_header(strategy={"name": "good", "version": "2"}), "the version of strategy good differs"),
         (_header(meters=({"tier": "measured"},)), "the tier of energy differs"),
@@ -138,6 +139,18 @@ def _header(**change: object) -> RunLog:
 def test_what_is_no_board_is_refused(odd: RunLog, message: str) -> None:
     with pytest.raises(ScoreError, match=message):
         score([odd, *LOGS[1:]])
+
+
+def test_a_program_board_is_scored_against_its_own_random_search() -> None:
+    """The frozen reference is of another space."""
+    logs = [replace(log, header=replace(log.header, program=True)) for log in LOGS]
+    board = score(logs)
+    assert score(LOGS).reference == "frozen"
+    assert board.reference == "local random search"
+    assert next(entry.pi for entry in board.entries if entry.strategy == "random") == 0.5
+    assert any("A program board" in note for note in board.notes)
+    with pytest.raises(ScoreError, match=r"no runs of random search.*on a program board"):
+        score([log for log in logs if log.header.strategy["name"] != "random"])
 
 
 def test_without_runs_there_is_nothing_to_score() -> None:
