@@ -142,8 +142,8 @@ class Rehearsal:
                 self._end(*self._open.pop())
 
     def _end(self, number: int, proposal: Proposal) -> None:
-        joules = proposal.fidelity * (1.0 + training_seed(2, proposal.configuration) % 7)
-        self._strategy.tell(self._trials.end(number, self._outcome(proposal), joules))
+        spent = joules(proposal.configuration, proposal.fidelity)
+        self._strategy.tell(self._trials.end(number, self._outcome(proposal), spent))
 
     def _outcome(self, proposal: Proposal) -> Outcome:
         drawn = training_seed(1, proposal.configuration)
@@ -168,6 +168,11 @@ def value(configuration: Configuration, fidelity: int) -> float:
     numbers = [float(number) for number in configuration.values() if isinstance(number, int | float)]
     rough = training_seed(0, configuration) % 1000 / 1000
     return sum(math.log1p(abs(number)) for number in numbers) + rough + 1 / fidelity
+
+
+def joules(configuration: Configuration, fidelity: int) -> float:
+    """What a training costs: one to seven joules a step."""
+    return fidelity * (1.0 + training_seed(2, configuration) % 7)
 
 
 def records(strategy: type[Strategy], count: int) -> list[list[Any]]:

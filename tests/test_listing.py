@@ -55,6 +55,16 @@ def test_every_task_of_the_catalogue_is_listed_with_all_fields() -> None:
     json.dumps(records, allow_nan=False)
 
 
+def test_every_strategy_of_the_catalogue_is_listed_with_all_fields() -> None:
+    records = listing.strategies()
+    assert [record["name"] for record in records] == catalog.strategy_names()
+    for record in records:
+        assert set(record) >= {"family", "summary", "capabilities", "library", "library_version", "extra", "paper"}
+        assert record["paper"] or record["name"] == "default"
+        assert record["library"] is None or record["library_version"] or record["extra"]
+    json.dumps(records, allow_nan=False)
+
+
 def test_the_page_of_tasks_is_that_of_their_cards() -> None:
     page = Path(__file__).parents[1] / "docs" / "tasks.md"
     assert page.read_text() == listing.task_page(listing.tasks()), "carbon-suite list tasks --md > docs/tasks.md"

@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from suite.runs.log import RunLog
 from suite.score.board import Board, score
+from suite.score.details import Details, details
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,11 @@ class Reported:
     title: str
     board: Board
     logs: tuple[RunLog, ...]
+
+    @cached_property
+    def details(self) -> Details:
+        """What stands beside the ranking."""
+        return details(self.board)
 
     def logs_of(self, strategy: str | None = None, task: str | None = None) -> list[RunLog]:
         """The logs of a strategy, of a task, or of both."""

@@ -11,11 +11,13 @@ from suite import __version__
 from suite.energy.carbon import REFERENCE, REFERENCE_PUE, Place
 from suite.report import facts, paths, wording
 from suite.report.boards import Reported
+from suite.report.details import tables as detail_tables
 from suite.report.plots import Picture
 from suite.report.tables import Printed, caption, printed, spent_kg, split
 from suite.runs.log import RunLog
 from suite.score.board import Board, Entry
 
+_OTHERS: Final = ("Other budgets", "Phases, gap and break-even", "Check of the reference")
 TABLES: Final = {"csv": "csv", "md": "md", "tex": "latex", "json": "json"}
 
 
@@ -117,6 +119,41 @@ def pictures(site: Site, one: Reported, drawn: Sequence[Picture]) -> str:
             names=tuple(paths.strategy_page(one.slug, name) for name in names),
             figures=tuple(paths.runs_of(one.slug, name) for name in names),
         ),
+    )
+
+
+def details(site: Site, one: Reported) -> str:
+    """What stands beside the ranking, each table by its first words."""
+    found = detail_tables(one.board, one.details)
+    return site.render(
+        "details.html.j2",
+        paths.details_page(one.slug),
+        one=one,
+        targets={task: _detail(one, table, f"Carbon to targets on {task}", task) for task, table in _by_task(one, found)},
+        others=[
+            _detail(one, table, name)
+            for name, table in zip(_OTHERS, found[len(one.board.tasks) :], strict=False)
+        ],
+    )
+
+
+def _by_task(one: Reported, found: Sequence[Printed]) -> list[tuple[str, Printed]]:
+    """The first tables of the details are one a task, in the order of the board."""
+    return list(zip(one.board.tasks, found, strict=False))
+
+
+def _detail(one: Reported, printed: Printed, name: str, task: str | None = None) -> Table:
+    """A table with tasks, strategies or both in its first columns, linked to the runs in each row."""
+    columns = printed.headers[: printed.left]
+    rows = [dict(zip(columns, row, strict=False)) for row in printed.rows]
+    if "Strategy" not in columns:
+        return Table(name, printed, names=tuple(paths.task_page(one.slug, row["Task"]) for row in rows))
+    return Table(
+        name,
+        printed,
+        key=columns.index("Strategy"),
+        names=tuple(paths.strategy_page(one.slug, row["Strategy"]) for row in rows),
+        figures=tuple(paths.runs_of(one.slug, row["Strategy"], task or row["Task"]) for row in rows),
     )
 
 

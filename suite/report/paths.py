@@ -43,6 +43,10 @@ def pictures_page(board: str) -> str:
     return f"{board}/pictures.html"
 
 
+def details_page(board: str) -> str:
+    return f"{board}/details.html"
+
+
 def sources_page(board: str) -> str:
     return f"{board}/sources.html"
 

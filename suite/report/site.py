@@ -4,6 +4,7 @@
     OUT/method.html                     how scores are made, and the rules
     OUT/assets/                         one style sheet, one script; every page reads fully without the script
     OUT/BOARD/pictures.html             all pictures of a board
+    OUT/BOARD/details.html              carbon to targets, other budgets, phases
     OUT/BOARD/sources.html              meters, machines, constants, data
     OUT/BOARD/strategies/NAME.html      a page a strategy
     OUT/BOARD/tasks/NAME.html           a page a task
@@ -57,10 +58,11 @@ def _contents(site: Site) -> Iterator[Content]:
     """Every file but the tables, and what makes its bytes."""
     overviews = {}
     for one in site.boards:
-        drawn = list(plots.pictures(one.board))
+        drawn = list(plots.pictures(one.board, one.details))
         overviews[one.slug] = drawn[0]
         yield from _figures(one, drawn)
         yield _page(paths.pictures_page(one.slug), pages.pictures(site, one, drawn[1:]))
+        yield _page(paths.details_page(one.slug), pages.details(site, one))
         yield _page(paths.sources_page(one.slug), pages.sources(site, one))
         yield from _strategies(site, one)
         yield from _tasks(site, one)

@@ -47,7 +47,7 @@ from suite.runs.metering import open_meters
 from suite.runs.plan import ByHand, RunPlan
 from suite.runs.runner import Runner, keeps_checkpoints
 from suite.search.person import Person
-from suite.search.strategy import Problem, Proposal, Strategy, refusal
+from suite.search.strategy import Problem, Proposal, Strategy, StrategyInfo, refusal
 from suite.task import TaskSpec
 
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
@@ -215,9 +215,15 @@ def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trial
         zero = trials.trial_zero()
         if zero is not None:
             strategy.tell(zero)
+    except ImportError as error:
+        raise RunError(f"strategy {factory.info.name} cannot be set up: {error}{_way_out(factory.info)}") from error
     except Exception as error:
         raise RunError(f"strategy {factory.info.name} broke at its start: {type(error).__name__}: {error}") from error
     return strategy
+
+
+def _way_out(info: StrategyInfo) -> str:
+    return f"; it needs the extra: pip install 'carbon-suite[{info.extra}]'" if info.extra else ""
 
 
 def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], selection: Selection) -> RunHeader:

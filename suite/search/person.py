@@ -14,6 +14,8 @@ class Person:
         family="baselines",
         summary="a person, who tells what to try: carbon-suite manual",
         capabilities=frozenset({"conditional", "fidelity", "asynchronous", "mutation"}),
+        paper="Anand et al. 2020, Black magic in deep learning: how human skill impacts network training, BMVC, "
+        "arXiv:2008.05981 (as how people search)",
     )
 
     def __init__(self, problem: Problem, told: Sequence[Proposal] = ()) -> None:

@@ -4,6 +4,7 @@ A strategy is given the search problem below and a seed - never the task, its da
 deterministic given its seed and what it was told.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +17,8 @@ from suite.task import Checkpoint, DifferentiableProblem, Fidelity, Goal
 
 Status = Literal["ok", "failed", "timeout", "lost"]
 Capability = Literal["conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program"]
+
+EXPECTED_TRAININGS: Final = 100
 
 
 class Signal(Enum):
@@ -97,6 +100,14 @@ class StrategyInfo:
     library: str | None = None
     extra: str | None = None
     paper: str | None = None
+
+
+def trainings(problem: Problem, default_joules: float | None) -> int:
+    """How many trainings as dear as the default's the budget is good for, one at least; for libraries that must know in
+    advance. ``EXPECTED_TRAININGS`` where nothing tells."""
+    if not default_joules or math.isinf(problem.budget_joules):
+        return EXPECTED_TRAININGS
+    return max(1, round(problem.budget_joules / default_joules))
 
 
 def refusal(info: StrategyInfo, problem: Problem) -> str | None:

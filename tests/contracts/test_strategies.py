@@ -5,27 +5,45 @@ from typing import Any, ClassVar
 import pytest
 
 from suite.catalog import PERSON, load_strategy, strategy_names
+from suite.runs.machine import package_version
 from suite.runs.memory import RunError
 from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, Strategy, StrategyInfo, Trial
 from suite.testing import Rehearsal, StrategyContract, problem
 from tests.examples.climber import Climber
 
 STRATEGIES = [name for name in strategy_names() if name != PERSON]  # who proposes nothing by itself
-SLOW = {"gp", "gp-constrained"}  # they fit a model at every step
+SLOW = {"gp", "gp-constrained", "ngopt"}  # they think long at every step
+SMAC = {"smac-gp", "smac-mf", "smac-rf"}
+
+
+def installed(name: str) -> type[Strategy]:
+    strategy = load_strategy(name)
+    if strategy.info.extra and package_version(strategy.info.library or "") is None:
+        pytest.skip(f"{name} needs the extra {strategy.info.extra}")
+    return strategy
 
 
 class TestCatalogue(StrategyContract):
-    @pytest.fixture(params=[name for name in STRATEGIES if name not in SLOW])
+    @pytest.fixture(params=[name for name in STRATEGIES if name not in SLOW | SMAC])
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
-        return load_strategy(request.param)
+        return installed(request.param)
 
 
 class TestSlow(StrategyContract):
-    trials = 13  # ten at random, then the model
+    trials = 13  # of Gaussian processes, ten at random and then the model's
 
     @pytest.fixture(params=sorted(SLOW))
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
-        return load_strategy(request.param)
+        return installed(request.param)
+
+
+class TestSmac(StrategyContract):
+    trials = 13
+    needs_hash_seed = True
+
+    @pytest.fixture(params=sorted(SMAC))
+    def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
+        return installed(request.param)
 
 
 class TestClimber(StrategyContract):
@@ -39,7 +57,7 @@ def test_names_of_the_catalogue_are_the_strategies_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "default"])
 def test_another_seed_proposes_something_else(name: str) -> None:
-    one, other = (list(Rehearsal(load_strategy(name), problem("mixed", seed=seed)).proposals(5)) for seed in (0, 1))
+    one, other = (list(Rehearsal(installed(name), problem("mixed", seed=seed)).proposals(5)) for seed in (0, 1))
     assert one != other
 
 

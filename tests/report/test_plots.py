@@ -15,19 +15,35 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from suite.report.plots import Picture, canvas, carbon, energy, of_strategy, of_task, pictures, ranking
+from suite.report.plots import Picture, canvas, carbon, energy, fronts, of_strategy, of_task, pictures, ranking
 from suite.score.board import Board, score
 from suite.score.curve import Curve
+from suite.score.details import details
 from tests.report.boards import TASKS, make_board, make_logs
 
 SMALL = make_board(tasks=TASKS[:1], strategies=("tpe", "random"))
-NAMES = ["overview", "ranking", "regret", "ecdf", "paradigms", "improvement", "energy", "critical-difference"]
+NAMES = [
+    "overview",
+    "ranking",
+    "regret",
+    "ecdf",
+    "profile",
+    "front",
+    "paradigms",
+    "improvement",
+    "gap",
+    "energy",
+    "critical-difference",
+]
 STARTS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 DRAW: dict[str, Callable[[Board], Figure]] = {
     "overview": ranking.overview,
     "forest": ranking.forest,
     "regret": carbon.regret,
     "ecdf": carbon.ecdf,
+    "profile": lambda board: fronts.profile(board, details(board)),
+    "front": fronts.front,
+    "gap": ranking.gap,
     "heat map": ranking.heat_map,
     "improvement": ranking.improvement,
     "energy": energy.by_strategy,
@@ -49,7 +65,7 @@ BOARDS = {
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Picture]:
-    return [*pictures(SMALL), of_task(SMALL, TASKS[0], "task"), *of_strategy(SMALL, "tpe", "tpe")]
+    return [*pictures(SMALL, details(SMALL)), of_task(SMALL, TASKS[0], "task"), *of_strategy(SMALL, "tpe", "tpe")]
 
 
 def test_every_picture_in_three_formats(drawn: list[Picture]) -> None:
@@ -59,7 +75,7 @@ def test_every_picture_in_three_formats(drawn: list[Picture]) -> None:
             suffix: start[:4] for suffix, start in STARTS.items()
         }
         assert all(len(content) > 2000 for content in one.files.values())
-        assert "estimated" in one.caption
+        assert "estimated" in one.caption or one.name == "gap"  # which has no energy in it
         assert one.size[0] in (336, 768)  # one column of a paper, or the page
 
 
@@ -68,9 +84,10 @@ def test_pictures_carry_no_date(drawn: list[Picture]) -> None:
 
 
 def test_what_cannot_be_drawn_says_why(drawn: list[Picture]) -> None:
-    (missing,) = (one for one in drawn if not one.files)
-    assert missing.name == "critical-difference"
-    assert "two tasks" in missing.caption
+    missing = {one.name: one.caption for one in drawn if not one.files}
+    assert set(missing) == {"profile", "critical-difference"}
+    assert "Random search reaches" in missing["profile"]
+    assert "two tasks" in missing["critical-difference"]
     with pytest.raises(canvas.NotDrawn, match="one strategy"):
         ranking.improvement(BOARDS["one of each"])
 
@@ -123,7 +140,7 @@ def test_pyplot_is_left_alone() -> None:
 
 def test_the_same_board_gives_the_same_bytes_under_any_settings(drawn: list[Picture]) -> None:
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
-        assert list(pictures(SMALL)) == drawn[: len(NAMES)]
+        assert list(pictures(SMALL, details(SMALL))) == drawn[: len(NAMES)]
         assert (matplotlib.rcParams["font.size"], matplotlib.rcParams["axes.facecolor"]) == (30, "red")
 
 

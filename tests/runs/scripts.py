@@ -1,5 +1,6 @@
 """Strategies that follow a script, to put a run through given events."""
 
+import importlib
 import time
 from typing import ClassVar
 
@@ -147,3 +148,11 @@ def _burn(seconds: float) -> None:
     end = time.process_time() + seconds
     while time.process_time() < end:
         pass
+
+
+class Optional(Acts):
+    info: ClassVar = StrategyInfo("optional", family="tests", summary="needs what is not installed", extra="optional")
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        importlib.import_module("not_installed")

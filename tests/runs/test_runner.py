@@ -146,6 +146,15 @@ def test_a_strategy_is_not_given_what_it_does_not_declare(tmp_path: Path) -> Non
     assert "Traceback" not in errors
 
 
+def test_a_strategy_whose_library_is_missing_names_its_extra(tmp_path: Path) -> None:
+    plan = RunPlan(SCRIPTED, script("Optional"), seed=0, budget=budget(trials=9), crosscheck=False)
+    process = session(plan, tmp_path)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "No module named 'not_installed'; it needs the extra: pip install 'carbon-suite[optional]'" in errors
+    assert "Traceback" not in errors
+
+
 def test_workers_side_by_side(make_run: MakeRun) -> None:
     log = make_run(VALLEY, "random", workers=3, budget=budget(trials=30))
     assert sorted(trial.number for trial in log.trials) == list(range(1, 31))

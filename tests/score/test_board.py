@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suite.runs.log import RunLog
-from suite.score.board import ScoreError, score
+from suite.score.admission import ScoreError
+from suite.score.board import score
 from suite.score.curve import curve
 from suite.score.efficiency import efficiency
 from suite.score.ranks import TaskSeeds, bca, uncertainty
@@ -166,7 +167,7 @@ def test_equal_methods_are_seldom_separated() -> None:
 
 def test_intervals_cover_about_as_often_as_they_say() -> None:
     rng = np.random.default_rng(8)
-    truth = _drawn(rng, methods=2, seeds=20_000).pi(np.arange(20_000)[None])[0, 0]
+    truth = _drawn(rng, methods=2, seeds=20_000).pi(np.ones((1, 20_000)))[0, 0]
     covered = 0
     for _ in range(200):
         low_high = uncertainty([_drawn(rng, methods=2, seeds=15)], np.array([1.0]), resamples=499).pi_intervals[0]
@@ -179,7 +180,7 @@ def _drawn(rng: np.random.Generator, methods: int, seeds: int) -> TaskSeeds:
     """Methods of one distribution: final s and areas that go with it."""
     final_s = rng.beta(4, 3, size=(methods, seeds))
     areas = 1 - 0.7 * final_s + 0.05 * rng.standard_normal((methods, seeds))
-    return TaskSeeds(final_s, areas, np.ones(methods, dtype=bool), 0.8, None)
+    return TaskSeeds("toy/one", final_s, areas, np.ones(methods, dtype=bool), 0.8, None)
 
 
 def test_bca_of_a_constant_is_that_constant() -> None:

@@ -6,9 +6,10 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from suite.report import wording
-from suite.report.plots import carbon, energy, ranking
+from suite.report.plots import carbon, energy, fronts, ranking
 from suite.report.plots.canvas import Picture, picture, task_label
 from suite.score.board import Board
+from suite.score.details import PROFILE_TARGET, Details
 
 __all__ = ["Picture", "of_strategy", "of_task", "pictures"]
 
@@ -22,8 +23,21 @@ _REGRET: Final = (
     f"{carbon.LEAST_REGRET:g} is drawn there."
 )
 _ECDF: Final = (
-    "Share of all (task, target, seed) that were reached for so much carbon: targets are s = .1, .2, ..., .9, and runs "
+    "Share of all (task, target, seed) that were reached for so much carbon: targets are s = 0.1, 0.2, ..., 0.9, and runs "
     "that are missing reach none."
+)
+_PROFILE: Final = (
+    f"Share of runs that came to s = {PROFILE_TARGET:g} for at most so many times the carbon that random search needs on "
+    "average; tasks weighted as in Pi. The further up and left, the better."
+)
+_FRONT: Final = (
+    "Grey line: the best test performance that half of the runs of some strategy have attained by so much carbon, the "
+    "Pareto front of performance and carbon; band: the same for 25 % and 75 % of the runs (empirical attainment). Large "
+    "marks: strategies on the front; small ones: behind it."
+)
+_GAP: Final = (
+    "How much more validation promised than test gave for the final incumbents, in units of a1 - a0: a mark a task, a "
+    "bar at the median. Tasks whose validation and test are different quantities are left out."
 )
 _HEAT: Final = "pi of each strategy in each paradigm: 0 does nothing, 1/2 is random search, 1 the limit."
 _IMPROVEMENT: Final = (
@@ -39,16 +53,19 @@ _ENERGY: Final = (
 )
 
 
-def pictures(board: Board) -> Iterator[Picture]:
-    """Every picture of the whole of ``board``. The same board gives the same bytes."""
+def pictures(board: Board, found: Details) -> Iterator[Picture]:
+    """Every picture of the whole of ``board``, with its details ``found``. The same board gives the same bytes."""
     known, seeds = wording.energy_sentence(board.tier), carbon.seeds_sentence(board)
     drawn: Sequence[tuple[str, str, str, Callable[[Board], Figure]]] = (
         ("overview", "Overview", f"{_PI}; H beside it. {_S} {seeds} {known}", ranking.overview),
         ("ranking", "Ranking", f"{_PI}; beside it, the ranks. Dotted: random search. {known}", ranking.forest),
         ("regret", "Regret against carbon", f"{_REGRET} {seeds} {known}", carbon.regret),
         ("ecdf", "Targets reached", f"{_ECDF} {known}", carbon.ecdf),
+        ("profile", "Profile against random search", _PROFILE, lambda board: fronts.profile(board, found)),
+        ("front", "Pareto front", f"{_FRONT} {known}", fronts.front),
         ("paradigms", "Paradigms", f"{_HEAT} {known}", ranking.heat_map),
         ("improvement", "Pair by pair", f"{_IMPROVEMENT} {known}", ranking.improvement),
+        ("gap", "Validation-test gap", _GAP, ranking.gap),
         ("energy", "Energy by phase", f"Energy of all runs of a strategy. {_ENERGY}{known}", energy.by_strategy),
         ("critical-difference", "Critical differences", f"{_CD} {known}", ranking.critical_difference),
     )

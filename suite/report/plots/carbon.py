@@ -26,11 +26,10 @@ from suite.report.plots.canvas import (
 )
 from suite.score.board import RANDOM, Board
 from suite.score.curve import Curve
-from suite.score.targets import cost_of
+from suite.score.targets import TARGETS, cost_of
 
 FEW_SEEDS: Final = 5  # below that, quartiles say nothing: the band shows all seeds
 LEAST_REGRET: Final = 0.01  # where a logarithmic axis of regret ends; what is below is drawn on it
-TARGETS: Final = tuple(tenth / 10 for tenth in range(1, 10))  # of s
 _TASKS_A_ROW: Final = 2
 
 
@@ -68,7 +67,7 @@ def strategy(board: Board, name: str) -> Figure:
     look = looks(board)[name]
     for task, axes in panels(figure, tasks, min(_TASKS_A_ROW, len(tasks))).items():
         every = [curve for curve in board.curves if curve.task == task]
-        _frame(axes, every, as_regret=False)
+        frame(axes, every, as_regret=False)
         start = start_kg(every)
         random = [curve for curve in every if curve.strategy == RANDOM and name != RANDOM]
         if random:
@@ -118,14 +117,14 @@ def reached(board: Board, name: str) -> tuple[list[float], int]:
 def draw_task(axes: Axes, board: Board, task: str, as_regret: bool) -> None:
     """Median and band of every strategy on ``task``; those without a colour of their own without a band, behind."""
     runs = [curve for curve in board.curves if curve.task == task]
-    _frame(axes, runs, as_regret)
+    frame(axes, runs, as_regret)
     for name, look in reversed(looks(board).items()):
         own = [curve for curve in runs if curve.strategy == name]
         if own:
             _draw_curves(axes, own, start_kg(runs), band(board), look, as_regret)
 
 
-def _frame(axes: Axes, runs: Sequence[Curve], as_regret: bool) -> None:
+def frame(axes: Axes, runs: Sequence[Curve], as_regret: bool) -> None:
     """Axes as the curves of ``runs`` need them, with the budget as a dotted line."""
     if runs:
         budget = kg(max(curve.budget_kwh for curve in runs))

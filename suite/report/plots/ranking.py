@@ -26,6 +26,7 @@ from suite.report.plots.canvas import (
     short,
 )
 from suite.report.plots.carbon import draw_task
+from suite.report.tables import cells_of
 from suite.score.board import Board
 
 _TASKS_A_ROW: Final = 3
@@ -125,6 +126,30 @@ def improvement(board: Board) -> Figure:
     axes.set_ylim(len(names) - 0.5, -0.5)
     _columns(axes, [short(name) for name in names])
     _scale(figure, axes, "probability that the row beats the column")
+    return figure
+
+
+def gap(board: Board) -> Figure:
+    """Validation-test gap of each strategy, a mark a task."""
+    gaps = {
+        entry.strategy: [
+            cell.validation_gap for cell in cells_of(board, entry.strategy) if cell.validation_gap is not None
+        ]
+        for entry in board.entries
+    }
+    if not any(gaps.values()):
+        raise NotDrawn("No task of this board has the same quantity for validation and test.")
+    figure = new_figure(WIDTH, 0.6 + list_height(len(gaps)))
+    axes = figure.subplots()
+    for row, (name, values) in enumerate(gaps.items()):
+        colour = looks(board)[name].colour
+        axes.plot(values, np.full(len(values), row), "o", color=colour, markersize=3.5, alpha=0.6, markeredgewidth=0)
+        if values:
+            axes.plot([np.median(values)] * 2, (row - 0.3, row + 0.3), color=colour, linewidth=1.6)
+    list_downwards(axes, [short(name) for name in gaps])
+    axes.axvline(0, color=GREY, linestyle=":", linewidth=0.8, zorder=0)
+    axes.set_xlabel("validation gain − test gain, in a1 − a0")
+    axes.grid(axis="x")
     return figure
 
 
