@@ -60,7 +60,7 @@ def runs_table(board: Board, logs: Sequence[RunLog]) -> Printed:
     rows = []
     for log in logs:
         curve = curves[log.header.task.name, str(log.header.strategy["name"]), log.header.seed]
-        energies = (wording.kwh(log.charged_microjoules), wording.kwh(log.total_microjoules))
+        spent = (log.charged_microjoules, log.total_microjoules)
         rows.append(
             (
                 f"seed {log.header.seed}",
@@ -70,7 +70,7 @@ def runs_table(board: Board, logs: Sequence[RunLog]) -> Printed:
                 "" if curve.test[-1] is None else wording.figure(curve.test[-1]),
                 str(sum(not trial.returned for trial in log.trials)),
                 str(sum(trial.status == "failed" for trial in log.trials if not trial.returned)),
-                *(wording.figure(energy * 1e3) for energy in energies),
+                *(wording.figure(wording.kwh(energy) * 1e3) for energy in spent),
                 wording.figure(log.elapsed_ns / 1e9),
             )
         )

@@ -129,11 +129,10 @@ def details(site: Site, one: Reported) -> str:
         "details.html.j2",
         paths.details_page(one.slug),
         one=one,
-        targets={task: _detail(one, table, f"Carbon to targets on {task}", task) for task, table in _by_task(one, found)},
-        others=[
-            _detail(one, table, name)
-            for name, table in zip(_OTHERS, found[len(one.board.tasks) :], strict=False)
-        ],
+        targets={
+            task: _detail(one, table, f"Carbon to targets on {task}", task) for task, table in _by_task(one, found)
+        },
+        others=[_detail(one, table, name) for name, table in zip(_OTHERS, found[len(one.board.tasks) :], strict=False)],
     )
 
 
@@ -196,8 +195,16 @@ def strategy(site: Site, one: Reported, entry: Entry, drawn: Sequence[Picture]) 
         pictures=drawn,
         runs={task: _runs(one, entry.strategy, task) for task in tasks},
         provenance=facts.strategy_facts(logs),
-        tables=[Table("Meters", facts.meter_table(logs)), Table("Machines", facts.machine_table(logs))],
+        tables=[
+            _counts("Meters", facts.meter_table(logs), paths.runs_of(one.slug, entry.strategy)),
+            _counts("Machines", facts.machine_table(logs), paths.runs_of(one.slug, entry.strategy)),
+        ],
     )
+
+
+def _counts(name: str, printed: Printed, target: str) -> Table:
+    """A table that ends in numbers of runs."""
+    return Table(name, printed, figures=(target,) * len(printed.rows))
 
 
 def _result(board: Board, entry: Entry, site: Site) -> dict[str, str]:

@@ -18,6 +18,7 @@ The same logs give the same bytes, in whatever order they come. Each file is put
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -51,7 +52,7 @@ Content = tuple[str, Callable[[], bytes]]
 def _tables(site: Site, one: Reported) -> Iterator[Content]:
     for suffix, style in pages.TABLES.items():
         text = write(one.board, site.grid, site.pue, style).encode()
-        yield paths.table(one.slug, suffix), lambda text=text: text
+        yield paths.table(one.slug, suffix), partial(bytes, text)
 
 
 def _contents(site: Site) -> Iterator[Content]:
@@ -93,12 +94,11 @@ def _tasks(site: Site, one: Reported) -> Iterator[Content]:
 def _figures(one: Reported, drawn: Sequence[Picture]) -> Iterator[Content]:
     for picture in drawn:
         for suffix, content in picture.files.items():
-            yield paths.figure(one.slug, picture.name, suffix), lambda content=content: content
+            yield paths.figure(one.slug, picture.name, suffix), partial(bytes, content)
 
 
 def _page(path: str, text: str) -> Content:
-    content = text.encode(errors="replace")
-    return path, lambda: content
+    return path, partial(bytes, text.encode())
 
 
 def _make_directory(directory: Path) -> None:

@@ -192,7 +192,9 @@ def _log(
     )
     segments = tuple(Segment("train", number, {"cpu": each}, 10**9, 10**9) for number in range(1, 4))
     # a name from a submission is no path
-    path = directory / hashlib.sha256(f"{task} {strategy} {workers}".encode()).hexdigest() / f"seed-{seed}" / "log.jsonl"
+    path = (
+        directory / hashlib.sha256(f"{task} {strategy} {workers}".encode()).hexdigest() / f"seed-{seed}" / "log.jsonl"
+    )
     header = _header(task, strategy, seed, machine, workers)
     return RunLog(path, header, trials, segments, "budget", 3 * each, 0, 0, crosscheck)
 

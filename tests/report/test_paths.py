@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from suite.report import paths
 
-NAMES = st.text(max_size=80) | st.sampled_from(["..", "../x", "/etc/passwd", "a/../b", "", ".", "CON", "a\0b", "é", "-"])
+NAMES = st.text(max_size=80) | st.sampled_from(
+    ["..", "../x", "/etc/passwd", "a/../b", "", ".", "CON", "a\0b", "é", "-"]
+)
 
 
 @given(NAMES)

@@ -110,7 +110,13 @@ def _check_texts(figure: Figure, name: str) -> None:
     page = figure.bbox
     for axes in figure.axes:
         ticks = [_shown(axes.xaxis), _shown(axes.yaxis)] if axes.axison else []
-        for label in [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts, *(each for both in ticks for each in both)]:
+        for label in [
+            axes.title,
+            axes.xaxis.label,
+            axes.yaxis.label,
+            *axes.texts,
+            *(each for both in ticks for each in both),
+        ]:
             box = label.get_window_extent(renderer)
             if label.get_text() and label.get_visible():
                 assert box.x0 > page.x0 - 1, f"{name}: {label.get_text()}"

@@ -1,13 +1,14 @@
 """Pictures of a board, each as PNG, PDF and SVG: of all of it, of one task, of one strategy."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from matplotlib.figure import Figure
 
 from suite.report import wording
 from suite.report.plots import carbon, energy, fronts, ranking
-from suite.report.plots.canvas import Picture, picture, task_label
+from suite.report.plots.canvas import Picture, picture
 from suite.score.board import Board
 from suite.score.details import PROFILE_TARGET, Details
 
@@ -19,21 +20,21 @@ _S: Final = (
     "charged so far, at the frozen reference; it ends at the budget, which is dotted."
 )
 _REGRET: Final = (
-    "Normalised regret, 1 - s, of the incumbent on a logarithmic scale against the carbon charged so far. What is below "
-    f"{carbon.LEAST_REGRET:g} is drawn there."
+    "Normalised regret, 1 - s, of the incumbent on a logarithmic scale against the carbon charged so far. What is "
+    f"below {carbon.LEAST_REGRET:g} is drawn there."
 )
 _ECDF: Final = (
-    "Share of all (task, target, seed) that were reached for so much carbon: targets are s = 0.1, 0.2, ..., 0.9, and runs "
-    "that are missing reach none."
+    "Share of all (task, target, seed) that were reached for so much carbon: targets are s = 0.1, 0.2, ..., 0.9, and "
+    "runs that are missing reach none."
 )
 _PROFILE: Final = (
-    f"Share of runs that came to s = {PROFILE_TARGET:g} for at most so many times the carbon that random search needs on "
-    "average; tasks weighted as in Pi. The further up and left, the better."
+    f"Share of runs that came to s = {PROFILE_TARGET:g} for at most so many times the carbon that random search needs "
+    "on average; tasks weighted as in Pi. The further up and left, the better."
 )
 _FRONT: Final = (
     "Grey line: the best test performance that half of the runs of some strategy have attained by so much carbon, the "
-    "Pareto front of performance and carbon; band: the same for 25 % and 75 % of the runs (empirical attainment). Large "
-    "marks: strategies on the front; small ones: behind it."
+    "Pareto front of performance and carbon; band: the same for 25 % and 75 % of the runs (empirical attainment). "
+    "Large marks: strategies on the front; small ones: behind it."
 )
 _GAP: Final = (
     "How much more validation promised than test gave for the final incumbents, in units of a1 - a0: a mark a task, a "
@@ -41,16 +42,14 @@ _GAP: Final = (
 )
 _HEAT: Final = "pi of each strategy in each paradigm: 0 does nothing, 1/2 is random search, 1 the limit."
 _IMPROVEMENT: Final = (
-    "Probability that a run of the strategy in the row does better than one of that in the column, tasks weighted as in "
-    "Pi. The table beside it has all figures."
+    "Probability that a run of the strategy in the row does better than one of that in the column, tasks weighted as "
+    "in Pi. The table beside it has all figures."
 )
 _CD: Final = (
     "Mean rank over tasks, 1 is best. Grey bars join strategies that Nemenyi's test at 5 % does not separate. It looks "
     "at ranks alone, not at seeds: the ranking rests on the intervals of Pi."
 )
-_ENERGY: Final = (
-    "Hatched: not charged to the strategy, since setup, test evaluations and resuming are off the clock. "
-)
+_ENERGY: Final = "Hatched: not charged to the strategy, since setup, test evaluations and resuming are off the clock. "
 
 
 def pictures(board: Board, found: Details) -> Iterator[Picture]:
@@ -70,7 +69,7 @@ def pictures(board: Board, found: Details) -> Iterator[Picture]:
         ("critical-difference", "Critical differences", f"{_CD} {known}", ranking.critical_difference),
     )
     for name, title, caption, draw in drawn:
-        yield picture(name, title, caption, lambda draw=draw: draw(board))
+        yield picture(name, title, caption, partial(draw, board))
 
 
 def of_task(board: Board, task: str, name: str) -> Picture:

@@ -26,6 +26,7 @@ WIDTH: Final = 3.5  # inches: one column of a paper
 WIDE: Final = 8.0
 GREY: Final = "#767676"
 PALE: Final = "#b0b0b0"
+MINUS: Final = "\N{MINUS SIGN}"
 
 _STYLE: Final = "style.mplstyle"
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

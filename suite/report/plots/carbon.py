@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from suite.report.plots.canvas import (
     GREY,
+    MINUS,
     PALE,
     WIDTH,
     Look,
@@ -40,7 +41,7 @@ def regret(board: Board) -> Figure:
     for task, axes in panels(figure, board.tasks, min(_TASKS_A_ROW, len(board.tasks))).items():
         draw_task(axes, board, task, as_regret=True)
     figure.supxlabel(carbon_label(board), fontsize=7)
-    figure.supylabel("normalised regret 1 − s", fontsize=7)
+    figure.supylabel(f"normalised regret 1 {MINUS} s", fontsize=7)
     legend(figure, board)
     return figure
 
@@ -53,7 +54,7 @@ def task(board: Board, name: str) -> Figure:
     draw_task(lower, board, name, as_regret=True)
     upper.set_title(task_label(name, " / "))
     upper.set_ylabel("performance s")
-    lower.set_ylabel("regret 1 − s")
+    lower.set_ylabel(f"regret 1 {MINUS} s")
     lower.set_xlabel(carbon_label(board))
     legend(figure, board)
     return figure
@@ -191,7 +192,9 @@ def seeds_sentence(board: Board) -> str:
     if len(board.seeds) == 1:
         return "One seed."
     grey = " Grey: medians of the others." if any(not look.is_shown for look in looks(board).values()) else ""
-    return f"Line: median over seeds; band: {'all seeds' if band(board) == (0, 1) else 'the middle half of them'}.{grey}"
+    return (
+        f"Line: median over seeds; band: {'all seeds' if band(board) == (0, 1) else 'the middle half of them'}.{grey}"
+    )
 
 
 def runs_sentence(board: Board, name: str) -> str:

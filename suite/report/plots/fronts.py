@@ -66,8 +66,11 @@ def _front(axes: Axes, board: Board, task: str) -> None:
         reached = attained(median, np.array(median.carbon))
         leads = reached >= best[1][np.searchsorted(shares, median.carbon)]
         x = np.maximum(kg(np.array(median.carbon) * budget), start)
-        for chosen, alpha, size in ((~leads, 0.45, 2.0), (leads, 1.0, 4.0)):
-            axes.plot(x[chosen], reached[chosen], look.marker, color=look.colour, alpha=alpha, markersize=size, zorder=3)
+        moved = np.array(median.carbon) > 0  # at no carbon all hold the default
+        for chosen, alpha, size in ((~leads & moved, 0.45, 2.0), (leads & moved, 1.0, 4.0)):
+            axes.plot(
+                x[chosen], reached[chosen], look.marker, color=look.colour, alpha=alpha, markersize=size, zorder=3
+            )
 
 
 def _surfaces(runs: Sequence[Curve]) -> tuple[Attainment, ...]:
@@ -86,7 +89,9 @@ def attained(surface: Attainment, shares: np.ndarray) -> np.ndarray:
 def profile(board: Board, found: Details) -> Figure:
     """Share of runs at the profile's target for at most each multiple of random search's carbon."""
     if not found.carbon_profiles:
-        raise NotDrawn("Random search reaches the target of the profile on no task, so there is nothing to compare with.")
+        raise NotDrawn(
+            "Random search reaches the target of the profile on no task, so there is nothing to compare with."
+        )
     figure = new_figure(WIDTH, 2.3 + legend_height(board))
     axes = figure.subplots()
     profiles = {profile.strategy: profile for profile in found.carbon_profiles}

@@ -14,6 +14,7 @@ from scipy.stats import rankdata, studentized_range
 from suite.report import wording
 from suite.report.plots.canvas import (
     GREY,
+    MINUS,
     WIDE,
     WIDTH,
     NotDrawn,
@@ -148,7 +149,8 @@ def gap(board: Board) -> Figure:
             axes.plot([np.median(values)] * 2, (row - 0.3, row + 0.3), color=colour, linewidth=1.6)
     list_downwards(axes, [short(name) for name in gaps])
     axes.axvline(0, color=GREY, linestyle=":", linewidth=0.8, zorder=0)
-    axes.set_xlabel("validation gain − test gain, in a1 − a0")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.set_xlabel(f"validation gain {MINUS} test gain, in a1 {MINUS} a0")
     axes.grid(axis="x")
     return figure
 
@@ -205,10 +207,10 @@ def critical_difference(board: Board) -> Figure:
     axes.set_xlim(1 - 0.75 * (last - 1), last + 0.75 * (last - 1))
     axes.set_ylim(depth + 0.02, -0.62)
     axes.plot((1, last), (0, 0), color="black", linewidth=0.8)
-    for rank in range(1, last + 1):
-        axes.plot((rank, rank), (-0.05, 0), color="black", linewidth=0.8)
-        if last <= _MANY or rank % 2:
-            axes.text(rank, -0.09, str(rank), ha="center", va="bottom", fontsize=6.5)
+    for tick in range(1, last + 1):
+        axes.plot((tick, tick), (-0.05, 0), color="black", linewidth=0.8)
+        if last <= _MANY or tick % 2:
+            axes.text(tick, -0.09, str(tick), ha="center", va="bottom", fontsize=6.5)
     shown = min(difference, last - 1.0)
     axes.plot((1, 1 + shown), (-0.42, -0.42), color="black", linewidth=1.2)
     clipped = "" if shown == difference else " (beyond the scale)"
@@ -224,9 +226,7 @@ def critical_difference(board: Board) -> Figure:
         colour = looks(board)[name].colour
         axes.plot((rank, rank, edge), (0, level, level), color=colour, linewidth=0.8)
         label = f"{short(name, 16)}  {rank:.2f}" if on_left else f"{rank:.2f}  {short(name, 16)}"
-        axes.text(
-            edge, level, f" {label} ", ha="right" if on_left else "left", va="center_baseline", fontsize=6.5
-        )
+        axes.text(edge, level, f" {label} ", ha="right" if on_left else "left", va="center_baseline", fontsize=6.5)
     return figure
 
 
