@@ -75,7 +75,6 @@ def index(site: Site, overviews: Mapping[str, Picture]) -> str:
             }
             for one in site.boards
         ],
-        sentences=_sentences(site.boards[0].board),
     )
 
 
@@ -96,49 +95,39 @@ def _leaderboard(one: Reported, site: Site) -> list[Table]:
     ]
 
 
-def _sentences(board: Board) -> dict[str, str]:
-    return {"ranks": wording.ranks_sentence(board), "energy": wording.energy_sentence(board.tier)}
-
-
 def method(site: Site) -> str:
     """How scores are made, and the rules."""
     return site.render("method.html.j2", paths.METHOD, reference=REFERENCE, reference_pue=REFERENCE_PUE)
 
 
 def pictures(site: Site, one: Reported, drawn: Sequence[Picture]) -> str:
-    """All pictures of a board, and the comparison pair by pair."""
-    names = [entry.strategy for entry in one.board.entries]
-    return site.render(
-        "pictures.html.j2",
-        paths.pictures_page(one.slug),
-        one=one,
-        pictures=drawn,
-        improvement=Table(
-            "Probability of improvement",
-            facts.improvement_table(one.board),
-            names=tuple(paths.strategy_page(one.slug, name) for name in names),
-            figures=tuple(paths.runs_of(one.slug, name) for name in names),
-        ),
-    )
+    """All pictures of a board but the overview."""
+    return site.render("pictures.html.j2", paths.pictures_page(one.slug), one=one, pictures=drawn)
 
 
 def details(site: Site, one: Reported) -> str:
-    """What stands beside the ranking, each table by its first words."""
-    found = detail_tables(one.board, one.details)
+    """What stands beside the ranking."""
+    tables = detail_tables(one.board, one.details)  # one a task, in the order of the board, then the others
+    targets = zip(one.board.tasks, tables, strict=False)
+    others = zip(_OTHERS, tables[len(one.board.tasks) :], strict=False)
     return site.render(
         "details.html.j2",
         paths.details_page(one.slug),
         one=one,
-        targets={
-            task: _detail(one, table, f"Carbon to targets on {task}", task) for task, table in _by_task(one, found)
-        },
-        others=[_detail(one, table, name) for name, table in zip(_OTHERS, found[len(one.board.tasks) :], strict=False)],
+        targets={task: _detail(one, table, f"Carbon to targets on {task}", task) for task, table in targets},
+        others=[_improvement(one), *(_detail(one, table, name) for name, table in others)],
     )
 
 
-def _by_task(one: Reported, found: Sequence[Printed]) -> list[tuple[str, Printed]]:
-    """The first tables of the details are one a task, in the order of the board."""
-    return list(zip(one.board.tasks, found, strict=False))
+def _improvement(one: Reported) -> Table:
+    """Strategies are in the order of the board."""
+    names = [entry.strategy for entry in one.board.entries]
+    return Table(
+        "Pair by pair",
+        facts.improvement_table(one.board),
+        names=tuple(paths.strategy_page(one.slug, name) for name in names),
+        figures=tuple(paths.runs_of(one.slug, name) for name in names),
+    )
 
 
 def _detail(one: Reported, printed: Printed, name: str, task: str | None = None) -> Table:

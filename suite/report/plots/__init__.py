@@ -43,7 +43,7 @@ _GAP: Final = (
 _HEAT: Final = "pi of each strategy in each paradigm: 0 does nothing, 1/2 is random search, 1 the limit."
 _IMPROVEMENT: Final = (
     "Probability that a run of the strategy in the row does better than one of that in the column, tasks weighted as "
-    "in Pi. The table beside it has all figures."
+    "in Pi. The page of details has all figures."
 )
 _CD: Final = (
     "Mean rank over tasks, 1 is best. Grey bars join strategies that Nemenyi's test at 5 % does not separate. It looks "
