@@ -54,7 +54,7 @@ class Segment(NamedTuple):
         phase, trial, microjoules, cpu_ns, wall_ns = record
         if phase not in PHASES:
             raise ValueError(f"a segment's phase is one of {PHASES}, got {phase!r}")
-        return cls(phase, trial, dict(microjoules), cpu_ns, wall_ns)
+        return cls(phase, trial, microjoules, cpu_ns, wall_ns)
 
 
 class Gaps(NamedTuple):
