@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from suite.commands.options import JSON, examples, print_json, progress, running, seeds_of, settings
-from suite.commands.rank import scored
+from suite.commands.rank import logs_below
 
 
 @click.command(
@@ -77,14 +77,16 @@ def demo(out: Path) -> None:
     from suite import demonstration
 
     summary = _make(demonstration.board(out), demonstration.TASKS, demonstration.STRATEGIES, demonstration.SEEDS)
-    from suite.report.site import write_report
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
+    from suite.report.boards import separate
+    from suite.report.site import write_site
     from suite.report.tables import write
 
-    board, logs, place, factor = scored([out], None, None)
-    click.echo(write(board, place, factor, "table"))
-    write_report(board, place, factor, out / "report", logs)
+    boards = separate(logs_below([out]))
+    click.echo(write(boards[0].board, REFERENCE, REFERENCE_PUE, "table"))
+    write_site(boards, REFERENCE, REFERENCE_PUE, out / "report")
     _say(summary, out)
-    click.echo(f"Page, plots and tables: {out / 'report' / 'report.html'}")
+    click.echo(f"Leaderboard, plots and tables: {out / 'report' / 'index.html'}")
     _exit(summary)
 
 
