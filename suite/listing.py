@@ -40,7 +40,7 @@ KINDS: Final[Mapping[str, Callable[[], list[Record]]]] = {"tasks": tasks, "strat
 
 _COLUMNS: Final = {
     "tasks": ("name", "version", "tier", "summary"),
-    "strategies": ("name", "family", "summary"),
+    "strategies": ("name", "family", "capabilities", "summary"),
     "meters": ("name", "tier", "available", "summary"),
 }
 

@@ -178,10 +178,15 @@ def test_an_estimate_is_made_before_a_run() -> None:
     refused(carbon_suite(*arguments[:3], "--strategy", "magic"), "no strategy is called 'magic'")
 
 
-def test_report_writes_a_page_and_pictures(board: Path, tmp_path: Path) -> None:
+def test_report_writes_a_site_with_the_logs(board: Path, tmp_path: Path) -> None:
     made = carbon_suite("report", str(board), "--out", str(tmp_path / "report"))
     assert made.returncode == 0, made.stderr
-    assert "climber" in (tmp_path / "report" / "report.html").read_text()
+    assert made.stdout == f"wrote {tmp_path / 'report' / 'index.html'}\n"
+    assert "climber" in (tmp_path / "report" / "index.html").read_text()
+    logs = sorted((board / "runs").rglob(LOG_NAME))
+    copies = sorted((tmp_path / "report").rglob("*.jsonl"))
+    assert {path.read_bytes() for path in copies} == {path.read_bytes() for path in logs}
+    assert len(copies) == len(logs)
     assert {path.suffix for path in (tmp_path / "report").rglob("*.*")} >= {".html", ".png", ".pdf", ".svg", ".csv"}
 
 

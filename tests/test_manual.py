@@ -189,7 +189,7 @@ def test_a_person_is_ranked_and_reported_beside_random(board: Path, tmp_path: Pa
     assert "person-bo on toy/valley with seed 0 has not ended" in record
     made = carbon_suite("report", str(board), "--out", str(tmp_path / "report"))
     assert made.returncode == 0, made.stderr
-    assert "person-bo" in (tmp_path / "report" / "report.html").read_text()
+    assert "person-bo" in (tmp_path / "report" / "index.html").read_text()
     others = board / "runs" / "toy" / "valley"
     shutil.copytree(others / "person-bo", others / "person")
     refused(manual("tell", board, "step_size=0.3"), "several runs by hand", "choose by --name and --seed")

@@ -66,7 +66,7 @@ def rank(
         raise click.UsageError(
             "several grids, --sci, --equivalent and --details are written as table, md, latex or json, not csv"
         )
-    board, _, first, factor = scored(directories, places[0] if places else None, pue)
+    board, first, factor = scored(directories, places[0] if places else None, pue)
     if style == "json":
         beside = {"details": _details(board, style)} if wants_details else {}
         print_json({**json.loads(write(board, first, factor, style)), **more.record(board, factor), **beside})
@@ -83,18 +83,20 @@ def rank(
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Where the page, pictures and tables go.",
+    help="Where the site goes; it begins at index.html there.",
 )
 @GRID
 @PUE
 def report(directories: Sequence[Path], out: Path, grid: str | None, pue: float | None) -> None:
-    """One HTML page with tables and plots; the same as PNG, PDF, SVG, CSV, Markdown, LaTeX and JSON files."""
+    """A site with leaderboards, strategies, tasks and plots, for reading from disk; tables and plots also as files."""
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
     from suite.energy.places import place as find_place
-    from suite.report.site import write_report
+    from suite.report.boards import separate
+    from suite.report.site import write_site
 
-    board, logs, place, factor = scored(directories, find_place(grid) if grid else None, pue)
-    write_report(board, place, factor, out, logs)
-    click.echo(f"wrote {out / 'report.html'}")
+    place, factor = find_place(grid) if grid else REFERENCE, REFERENCE_PUE if pue is None else pue
+    write_site(separate(logs_below(directories)), place, factor, out)
+    click.echo(f"wrote {out / 'index.html'}")
 
 
 def _details(board: Any, style: str) -> Any:
@@ -125,11 +127,16 @@ def _elsewhere(
     return Elsewhere(tuple(places) or (REFERENCE,), wants_sci or embodied is not None, embodied, given)
 
 
-def scored(directories: Sequence[Path], place: Any | None, pue: float | None) -> tuple[Any, Any, Any, float]:
-    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
+def logs_below(directories: Sequence[Path]) -> list[Any]:
     from suite.runs.board import find_logs
     from suite.runs.log import read_log
+
+    return [read_log(path) for path in find_logs(directories)]
+
+
+def scored(directories: Sequence[Path], place: Any | None, pue: float | None) -> tuple[Any, Any, float]:
+    """The one board below ``directories``, and the place and PUE of its kg CO2e."""
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
     from suite.score.board import score
 
-    logs = [read_log(path) for path in find_logs(directories)]
-    return score(logs), logs, place or REFERENCE, REFERENCE_PUE if pue is None else pue
+    return score(logs_below(directories)), place or REFERENCE, REFERENCE_PUE if pue is None else pue

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from suite.commands.options import JSON, examples, print_json, progress, running, seeds_of, settings
-from suite.commands.rank import scored
+from suite.commands.rank import logs_below
 
 
 @click.command(
@@ -51,6 +51,12 @@ from suite.commands.rank import scored
     help="Train nothing: answer from the tasks' recorded tables, with recorded energy. The strategy's own CPU time is "
     "charged at --watts-per-core; 0 leaves it out, and the same command then writes the same logs, byte for byte.",
 )
+@click.option(
+    "--program",
+    is_flag=True,
+    help="A program board: every strategy searches the hyper-parameters of each task's differentiable problem. "
+    "Implied by a strategy that is a program.",
+)
 @running
 @JSON
 def run(
@@ -64,12 +70,13 @@ def run(
     chosen_strategies = catalog.select(catalog.STRATEGIES, strategies)
     if replay:
         chosen_tasks = recorded_tasks(tasks)
+        refuse_programs(chosen_strategies, bool(options.pop("program")))
         summary = _replay(replay_board(out, options), chosen_tasks, chosen_strategies, numbers)
     else:
-        from suite.runs.board import Board
+        from suite.runs.board import Board, for_strategies
 
         given, chosen_tasks = settings(**options), catalog.select(catalog.TASKS, tasks)
-        summary = _make(Board(out, given), chosen_tasks, chosen_strategies, numbers)
+        summary = _make(Board(out, for_strategies(given, chosen_strategies)), chosen_tasks, chosen_strategies, numbers)
     if as_json:
         print_json({**summary, "logs": sorted(str(path) for path in (out / "runs").rglob(LOG_NAME))})
     else:
@@ -84,14 +91,16 @@ def demo(out: Path) -> None:
     from suite import demonstration
 
     summary = _make(demonstration.board(out), demonstration.TASKS, demonstration.STRATEGIES, demonstration.SEEDS)
-    from suite.report.site import write_report
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
+    from suite.report.boards import separate
+    from suite.report.site import write_site
     from suite.report.tables import write
 
-    board, logs, place, factor = scored([out], None, None)
-    click.echo(write(board, place, factor, "table"))
-    write_report(board, place, factor, out / "report", logs)
+    boards = separate(logs_below([out]))
+    click.echo(write(boards[0].board, REFERENCE, REFERENCE_PUE, "table"))
+    write_site(boards, REFERENCE, REFERENCE_PUE, out / "report")
     _say(summary, out)
-    click.echo(f"Page, plots and tables: {out / 'report' / 'report.html'}")
+    click.echo(f"Leaderboard, plots and tables: {out / 'report' / 'index.html'}")
     _exit(summary)
 
 
@@ -147,6 +156,19 @@ def replay_board(out: Path, options: dict[str, Any]) -> Any:
         raise click.UsageError("--meter, --variant and --device have no meaning in a replay: nothing is trained")
     given = {known[name]: value for name, value in options.items() if name in known and value is not None}
     return ReplayBoard(out, ReplaySettings(**given))
+
+
+def refuse_programs(strategies: Sequence[str], asked: bool) -> None:
+    """A table has no gradients and no mutations of a training. Raises ``click.UsageError``."""
+    from suite import catalog
+
+    unfit = {"program", "mutation"}
+    refused = [name for name in strategies if unfit & catalog.load_strategy(name).info.capabilities]
+    if asked or refused:
+        raise click.UsageError(
+            f"a recorded table answers whole trainings and promotions only; run these live: "
+            f"{', '.join(refused) or '--program'}"
+        )
 
 
 def recorded_tasks(patterns: Sequence[str]) -> list[str]:

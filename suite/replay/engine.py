@@ -83,8 +83,13 @@ class RecordedLedger:
 
 
 class _NoChanges:
+    """A simulated worker marks nothing: what it takes comes with its outcome."""
+
     def entered(self) -> list[tuple[Phase, int]]:
         return []
+
+    def searched_ns(self) -> int:
+        return 0
 
 
 @dataclass

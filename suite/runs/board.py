@@ -25,6 +25,7 @@ from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
 from suite.runs.metering import node_of, open_meters, write_node
 from suite.runs.plan import ByHand, RunPlan
 from suite.runs.processes import Job, Listener, Result, run_jobs
+from suite.search.strategy import is_program
 
 BOARD_NAME = "board.json"
 FULL_BUDGET = 40.0  # random trainings; the frozen constants hold for this one (docs/scoring.md)
@@ -44,6 +45,7 @@ class Settings:
     default_trainings: how many full trainings of the default set the budget. variant: of the tasks' data, 0 for what is
     published. meters: by name, or "auto" for the best source of each component that is here when the board is made.
     idle_watts, ram_watts: of the whole machine, shared among the jobs; None leaves the memory to a counter, or out.
+    program: a program board, on which each task has its declared space (``suite.runs.program``).
     """
 
     budget: float = FULL_BUDGET
@@ -57,6 +59,7 @@ class Settings:
     default_trainings: int = 3
     crosscheck: bool = True
     variant: int = 0
+    program: bool = False
 
     def __post_init__(self) -> None:
         for name in ("budget", "workers", "jobs", "default_trainings"):
@@ -244,9 +247,10 @@ class Board:
         plan = replace(
             self.settings.plan(self.sources, task, strategy, seed, self.budget_of(task)),
             workers=self.settings.workers,
-            time_limit_seconds=self._references[spec.name].time_limit_seconds,
+            time_limit_seconds=self._references[spec.name].time_limit_seconds * (10 if self.settings.program else 1),
             default_mix=self._references[spec.name].mix,
             crosscheck=self.settings.crosscheck,
+            program=self.settings.program,
         )
         return Job(f"{spec.name} {name} {seed}", plan, self.directory_of(task, name, seed))
 
@@ -278,6 +282,12 @@ class Board:
         part = self.directory / (BOARD_NAME + ".part")
         part.write_text(json.dumps(record, indent=2) + "\n")
         part.replace(self.directory / BOARD_NAME)
+
+
+def for_strategies(settings: Settings, strategies: Iterable[str]) -> Settings:
+    """``settings`` of a program board where one of ``strategies`` is a program. Raises ``CatalogError``."""
+    programs = any(is_program(load_strategy(name).info) for name in strategies)
+    return replace(settings, program=settings.program or programs)
 
 
 def training_only(trials: int) -> Budget:

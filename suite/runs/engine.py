@@ -18,6 +18,7 @@ import orjson
 from suite.energy.ledger import PhaseChanges
 from suite.energy.marks import BYTES, Marks
 from suite.energy.processes import reap
+from suite.runs.plan import RunPlan
 from suite.runs.trial import Order
 
 #: Threads are pinned, and hashes do not depend on the process, in every worker and every run.
@@ -73,15 +74,25 @@ class LocalEngine:
     """Starts worker processes for one task, hands them orders and listens to them.
 
     Each worker leads a process group of its own, so that killing it leaves nothing behind. Workers start as
-    ``python -P``: modules in the working folder do not hide installed ones.
+    ``python -P``: modules in the working folder do not hide installed ones. ``program``: the plan of a run on a program
+    board, which poses the task in a way of its own.
     """
 
-    def __init__(self, task: str, device: str, output: Path, keeps_checkpoints: bool = False, variant: int = 0) -> None:
+    def __init__(
+        self,
+        task: str,
+        device: str,
+        output: Path,
+        keeps_checkpoints: bool = False,
+        variant: int = 0,
+        program: RunPlan | None = None,
+    ) -> None:
         self._task = task
         self._variant = variant
         self._device = device
         self._keeps = keeps_checkpoints
         self._output = output
+        self._program = program.to_json() if program else ""
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -93,6 +104,7 @@ class LocalEngine:
             descriptors = [theirs.fileno(), shared.fileno()]
             kept = "keep" if self._keeps else ""
             arguments = [*map(str, descriptors), self._task, self._device, kept, str(self._variant), str(os.getpid())]
+            arguments.append(self._program)
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "suite.runs.worker", *arguments],
                 pass_fds=descriptors,

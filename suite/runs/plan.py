@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from suite.runs.log import Budget
-from suite.search.strategy import Proposal
+from suite.search.strategy import Problem, Proposal
 from suite.space import Configuration
+from suite.task import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class RunPlan:
     crosscheck: run codecarbon too. variant: of the task's data, 0 for the boards. by_hand: for a person's run.
     configurations: train these, in this order, with a value at every step of the fidelity, in place of a search (a
     recording).
+    program: the run belongs to a program board (``suite.runs.program``).
     """
 
     task: str
@@ -64,6 +66,7 @@ class RunPlan:
     variant: int = 0
     configurations: tuple[Configuration, ...] = ()
     by_hand: ByHand | None = None
+    program: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -74,3 +77,18 @@ class RunPlan:
         hand = record["by_hand"] and ByHand.from_record(record["by_hand"])
         several = {name: tuple(record[name]) for name in ("meters", "configurations")}
         return cls(**{**record, **several, "budget": Budget(**record["budget"]), "by_hand": hand})
+
+
+def problem_of(plan: RunPlan, spec: TaskSpec) -> Problem:
+    """What the strategy of the run is told of ``spec``, its task."""
+    budget = plan.budget
+    return Problem(
+        space=spec.space,
+        default=plan.default or spec.default,
+        fidelity=spec.fidelity,
+        goal=spec.validation.goal,
+        seed=plan.seed,
+        budget_joules=budget.microjoules / 1e6 if budget.microjoules is not None else float("inf"),
+        workers=plan.workers,
+        mutable=spec.mutable,
+    )

@@ -276,7 +276,7 @@ class Runner:
 
 def keeps_checkpoints(info: StrategyInfo) -> bool:
     """Whether a strategy may go on from an earlier trial."""
-    return bool(info.capabilities & {"fidelity", "mutation"})
+    return bool(info.capabilities & {"fidelity", "mutation", "program"})
 
 
 def _call(strategy: Strategy, method: str, *arguments: Any) -> Any:

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from suite import __version__
-from suite.catalog import CatalogError, load_strategy, task_spec
+from suite.catalog import CatalogError, load_strategy, load_task, task_spec
 from suite.energy.crosscheck import CrossCheck
 from suite.energy.ledger import Label, Ledger, Phase
 from suite.energy.meter import Means, Unavailable
@@ -43,11 +43,12 @@ from suite.runs.log import (
 from suite.runs.machine import machine_facts, package_version
 from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.metering import open_meters
-from suite.runs.plan import ByHand, RunPlan
+from suite.runs.plan import ByHand, RunPlan, problem_of
+from suite.runs.program import Evaluations, as_asked, declared_spec, program_refusal
 from suite.runs.runner import Runner, keeps_checkpoints
 from suite.search.listed import listed
 from suite.search.person import Person
-from suite.search.strategy import Problem, Proposal, Strategy, StrategyInfo, refusal
+from suite.search.strategy import Problem, Program, Proposal, Strategy, StrategyInfo, is_program, refusal
 from suite.task import TaskSpec
 
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
@@ -80,7 +81,8 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         records, torn = read_records(path) if path.exists() else ([], 0)
         if records and records[-1]["record"] == "end":
             return
-        spec, processes = task_spec(plan.task), ProcessTree()
+        posed, processes = load_task(plan.task) if plan.program else None, ProcessTree()
+        spec = declared_spec(posed) if posed else task_spec(plan.task)
         if plan.role != "ranked":  # which the constants are measured from
             spec = replace(spec, constants=None)
         means = Means(processes, plan.watts_per_core, plan.idle_watts, plan.ram_watts)
@@ -88,6 +90,8 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
             strategy = listed(plan.configurations) if plan.configurations else load_strategy(plan.strategy)
+        if reason := program_refusal(strategy.info, posed):
+            raise RunError(reason)
         header = header_of(plan, spec, strategy, selection.records(), selection.unmetered)
         _check_same(path, header, records)
         keep_bytes = path.stat().st_size - torn if records else 0
@@ -122,15 +126,17 @@ class Session:
 def _search(
     plan: RunPlan,
     header: RunHeader,
-    factory: type[Strategy],
+    factory: type[Strategy] | type[Program],
     past: Session,
     ledger: Ledger,
     log: LogWriter,
     directory: Path,
 ) -> None:
-    spec, book = header.task, Book(ledger, past.charge(), log, past.total_microjoules, _report)
+    book = Book(ledger, past.charge(), log, past.total_microjoules, _report)
+    spec, info = as_asked(header.task, factory.info)
+    program = plan if plan.program else None
     engine = LocalEngine(
-        plan.task, plan.device, directory / "worker.log", keeps_checkpoints(factory.info), plan.variant
+        plan.task, plan.device, directory / "worker.log", keeps_checkpoints(info), plan.variant, program
     )
     crosscheck = CrossCheck(plan.crosscheck)
     try:
@@ -143,10 +149,9 @@ def _search(
         book.write("session", sync=True, started=started, resumed=past.resumed, rest_watts=rest_watts)
         if plan.by_hand and plan.by_hand.answers:
             _take_down(plan.by_hand, watts_while_thinking(plan, header, rest_watts), book)
-        trials = Trials(spec, factory.info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
+        trials = Trials(spec, info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
         with ledger.window("resume" if past.resumed else "ask"):
-            told = past.answers(plan.by_hand) if plan.by_hand else None
-            strategy = build(factory, plan, spec, trials, told)
+            strategy = build(factory, plan, header.task, trials, past)
         runner = Runner(plan, spec, strategy, trials, engine, book, directory)
         with ledger.window(setup):
             crosscheck.start()
@@ -197,31 +202,29 @@ def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) 
 
 
 def build(
-    factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials, told: Sequence[Proposal] | None = None
+    factory: type[Strategy] | type[Program], plan: RunPlan, spec: TaskSpec, trials: Trials, past: Session | None = None
 ) -> Strategy:
-    """The strategy, told of trial 0; a person's has ``told`` what to propose. Raises ``RunError``."""
-    budget = plan.budget
-    problem = Problem(
-        space=spec.space,
-        default=plan.default or spec.default,
-        fidelity=spec.fidelity,
-        goal=spec.validation.goal,
-        seed=plan.seed,
-        budget_joules=budget.microjoules / 1e6 if budget.microjoules is not None else float("inf"),
-        workers=plan.workers,
-        mutable=spec.mutable,
-    )
-    if reason := refusal(factory.info, problem):
+    """The strategy, told of trial 0. Raises ``RunError``."""
+    problem, info = problem_of(plan, spec), factory.info
+    if reason := refusal(info, problem):
         raise RunError(reason)
     try:
-        strategy = factory(problem) if told is None else Person(problem, told)
+        strategy = _made(factory, plan, problem, past or Session([]))
         zero = trials.trial_zero()
         if zero is not None:
             strategy.tell(zero)
     except ImportError as error:
         raise RunError(f"strategy {factory.info.name} cannot be set up: {error}{_way_out(factory.info)}") from error
     except Exception as error:
-        raise RunError(f"strategy {factory.info.name} broke at its start: {type(error).__name__}: {error}") from error
+        raise RunError(f"strategy {info.name} broke at its start: {type(error).__name__}: {error}") from error
+    return strategy
+
+
+def _made(factory: type[Strategy] | type[Program], plan: RunPlan, problem: Problem, past: Session) -> Strategy:
+    if plan.by_hand:
+        return Person(problem, past.answers(plan.by_hand))
+    strategy = Evaluations(factory.info) if is_program(factory.info) else factory(problem)
+    assert isinstance(strategy, Strategy)
     return strategy
 
 
@@ -232,14 +235,12 @@ def _way_out(info: StrategyInfo) -> str:
 def header_of(
     plan: RunPlan,
     spec: TaskSpec,
-    strategy: type[Strategy],
+    strategy: type[Strategy] | type[Program],
     meters: Sequence[Mapping[str, Any]],
     unmetered: Mapping[str, str],
 ) -> RunHeader:
     """What a run's log begins with. Raises ``RunError`` where no run of it can be made."""
     info = strategy.info
-    if "program" in info.capabilities:
-        raise RunError(f"strategy {info.name} is a program; this release runs strategies that ask and tell only")
     return RunHeader(
         role=plan.role,
         suite=__version__,
@@ -265,6 +266,7 @@ def header_of(
         machine=machine_facts(),
         unmetered=unmetered,
         default_mix=plan.default_mix,
+        program=plan.program,
     )
 
 

@@ -45,6 +45,7 @@ def check_one_board(logs: Sequence[RunLog]) -> None:
     _check_equal(logs, "choice of meters", lambda log: sorted(str(meter.get("meter")) for meter in log.header.meters))
     _check_equal(logs, "device", lambda log: log.header.device)
     _check_equal(logs, "variant of the tasks", lambda log: log.header.variant)
+    _check_equal(logs, "kind of board (program or black-box)", lambda log: log.header.program)
     _check_equal(logs, "number of workers", lambda log: log.header.workers)
     seen: dict[tuple[str, str, int], RunLog] = {}
     for log in logs:

@@ -161,7 +161,8 @@ class _Runs:
         self.multiple = float(logs[0].header.budget.multiple or 0)
         constants = [self.constants(task) for task in self.tasks]
         self.provisional = any(each.provisional for each in constants)
-        self.frozen = self.multiple == FULL_BUDGET and not self.provisional
+        self.program = logs[0].header.program
+        self.frozen = self.multiple == FULL_BUDGET and not self.provisional and not self.program
         if not self.frozen:
             self._check_reference()
 
@@ -253,6 +254,7 @@ class _Runs:
         for task in self.tasks:
             if not self.of(task, RANDOM):
                 why = "while constants are provisional" if self.provisional else f"at a budget of {self.multiple:g}"
+                why = "on a program board" if self.program else why
                 raise ScoreError(
                     f"task {task} has no runs of random search, which stands in for the frozen reference {why}: "
                     "run it with `--strategy random` and the same seeds"
@@ -338,6 +340,11 @@ def _notes(runs: _Runs, cells: Sequence[Cell], intervals: Iterable[object]) -> l
         notes.append(
             f"The budget is {runs.multiple:g} random {trainings} a run; a ranked board has {FULL_BUDGET:g}. "
             "Orders at small budgets can differ from those at the full one."
+        )
+    if runs.program:
+        notes.append(
+            "A program board: all search the space that is declared for gradient-based programs, which is another one "
+            "than on black-box boards; budgets and anchors are the tasks' own."
         )
     provisional = [task for task in runs.tasks if runs.constants(task).provisional]
     if provisional:
