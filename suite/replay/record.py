@@ -94,12 +94,16 @@ class Recording:
     def _stages(self) -> Iterator[list[Job]]:
         """The jobs, stage by stage: each is chosen by what the ones before have found."""
         amounts, rng = self._amounts, np.random.default_rng(0)
+        parts = 0
         known = [self._spec.default, *sobol(self._spec, amounts.sobol)]
-        yield self._first_seed(known, 0, ["default"] + ["sobol"] * amounts.sobol)
+        jobs = self._first_seed(known, 0, ["default"] + ["sobol"] * amounts.sobol)
+        yield jobs
         for count in (amounts.near // 2, amounts.near - amounts.near // 2):
             parents = [trial.proposal.configuration for trial in ranked(self._spec, self._trials(0))]
             fresh = near(self._spec, parents[: max(8, round(BEST_SHARE * len(known)))], known, count, rng)
-            yield self._first_seed(fresh, len(known), ["near"] * len(fresh))
+            parts += len(jobs)
+            jobs = self._first_seed(fresh, parts, ["near"] * len(fresh))
+            yield jobs
             known += fresh
         order = [trial.proposal.configuration for trial in ranked(self._spec, self._trials(0))]
         again = [self._spec.default, order[0], *_part(order, amounts.repeated)]
@@ -110,9 +114,9 @@ class Recording:
             for number, chunk in enumerate(_chunks(again if seed < amounts.seeds else again[:2]))
         ]
 
-    def _first_seed(self, configurations: Sequence[Configuration], before: int, origins: Sequence[str]) -> list[Job]:
+    def _first_seed(self, configurations: Sequence[Configuration], first: int, origins: Sequence[str]) -> list[Job]:
+        """Parts of seed 0, numbered from ``first`` on."""
         self._origins.update(zip(map(canonical, configurations), origins, strict=True))
-        first = -(-before // CHUNK)
         return [self._job(0, first + number, chunk) for number, chunk in enumerate(_chunks(configurations))]
 
     def _job(self, seed: int, number: int, configurations: Sequence[Configuration]) -> Job:

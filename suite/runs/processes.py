@@ -80,6 +80,8 @@ def run_jobs(
             while waiting or running:
                 if time.monotonic() > until_monotonic:
                     waiting.clear()
+                    if not running:
+                        break
                 while waiting and len(running) < side_by_side:
                     job = waiting.pop()
                     slot = node.open() if node else None
