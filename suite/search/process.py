@@ -17,6 +17,7 @@ from suite.search.cube import MIDDLE, place
 from suite.space import Configuration
 
 Array = np.ndarray
+SMALLEST_VARIANCE: Final = 1e-12  # of a standardised target; less, where all that was seen is the same
 MOST_FITTED: Final = 400  # rows that the length scales are fitted on; all rows answer
 
 
@@ -81,7 +82,8 @@ class Process:
         noise = kernel.nugget / (np.ones(len(points)) if counts is None else counts)
         self._factor = cholesky(kernel(points, points) + np.diag(noise), lower=True)
         self._weights = cho_solve((self._factor, True), targets - self._mean)
-        self.variance = ((targets - self._mean) * self._weights).mean(0)  # of the signal (outputs,), as it fits best
+        fitting = ((targets - self._mean) * self._weights).mean(0)
+        self.variance = np.maximum(fitting, SMALLEST_VARIANCE)  # of the signal (outputs,), as it fits best
 
     def __call__(self, points: Array) -> Array:
         """The posterior mean: (m, width) -> (m, outputs)."""
@@ -130,7 +132,7 @@ def _objective(logs: Array, squares: Array, target: Array) -> tuple[float, Array
     covariance = (1 + root + root**2 / 3) * decay + nugget * np.eye(n)
     factor = cholesky(covariance, lower=True)
     weights = cho_solve((factor, True), target)
-    variance = float(target @ weights) / n
+    variance = max(float(target @ weights) / n, SMALLEST_VARIANCE)
     inverse = cho_solve((factor, True), np.eye(n))
     inner = inverse - np.outer(weights, weights) / variance
     slope = 5 / 3 * (1 + root) * decay * inner  # of the covariance, by a length scale's logarithm
