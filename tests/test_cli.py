@@ -299,7 +299,18 @@ def test_data_that_cannot_be_had_are_named_once_and_the_same_command_goes_on(
 
 
 def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    arguments = ["run", "--task", SCRIPTED, "--strategy", "random", "--seeds", "0", "--budget", "150", "--no-crosscheck"]
+    arguments = [
+        "run",
+        "--task",
+        SCRIPTED,
+        "--strategy",
+        "random",
+        "--seeds",
+        "0",
+        "--budget",
+        "150",
+        "--no-crosscheck",
+    ]
     command = [sys.executable, "-P", "-m", "suite.cli", *arguments, "--out", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "runs" / "toy" / "scripted" / "random" / "seed-0" / LOG_NAME
