@@ -6,7 +6,7 @@ import selectors
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -76,7 +76,7 @@ class ReplayBoard:
 
     def _job(self, plan: RunPlan, strategy: str, seed: int) -> Job:
         task, name = task_spec(plan.task).name, load_strategy(strategy).info.name
-        given = RunPlan(**{**vars(plan), "strategy": strategy, "seed": seed})
+        given = replace(plan, strategy=strategy, seed=seed)
         return Job(f"{task} {name} {seed}", given, self.directory / "runs" / task / name / f"seed-{seed}")
 
 
@@ -150,8 +150,7 @@ def _out(server: subprocess.Popen[bytes]) -> IO[bytes]:
 
 def _give(server: subprocess.Popen[bytes], job: Job, search_watts: float, listener: Listener) -> Job:
     assert server.stdin is not None
-    plan = json.loads(job.plan.to_json())
-    line = json.dumps({"plan": plan, "directory": str(job.directory), "search_watts": search_watts})
+    line = json.dumps({"plan": job.plan.to_json(), "directory": str(job.directory), "search_watts": search_watts})
     server.stdin.write(line.encode() + b"\n")
     listener.started(job)
     return job

@@ -30,7 +30,6 @@ class RecordedLedger:
         self._watts = search_watts
         self._open: dict[Label, list[int]] = {}
         self._total = 0
-        self._stack: list[tuple[Label, int]] = []
 
     @property
     def total_microjoules(self) -> int:
@@ -94,7 +93,6 @@ class _NoChanges:
 
 @dataclass
 class _Worker:
-    order: Order | None = None
     began_seconds: float = 0.0
     ready_said: bool = False
 
@@ -127,8 +125,7 @@ class ReplayEngine:
         return pid
 
     def submit(self, pid: int, order: Order) -> None:
-        worker = self._workers[pid]
-        worker.order, worker.began_seconds = order, self.seconds
+        self._workers[pid].began_seconds = self.seconds
         start = self._kept[order.start] if order.start else 0
         outcome, reached = self._answer(order)
         energy = self._recorded.energy(order.configuration, start, reached)
@@ -169,9 +166,7 @@ class ReplayEngine:
         return _NoChanges()
 
     def finish(self, pid: int) -> float:
-        worker = self._workers[pid]
-        worker.order = None
-        return self.seconds - worker.began_seconds
+        return self.seconds - self._workers[pid].began_seconds
 
     def overdue(self, limit_seconds: float) -> list[int]:
         """No recorded training is cut short: the recording has its own limit."""

@@ -1,7 +1,7 @@
 """Replayed runs, each in a process forked from one that has everything loaded.
 
 ``python -P -m suite.replay.session`` reads jobs from its standard input, one JSON object a line
-(``{"plan": ..., "directory": ..., "search_watts": ...}``), and answers each with a line: exit status, microjoules
+(``{"plan": "...", "directory": ..., "search_watts": ...}``), and answers each with a line: exit status, microjoules
 charged, microjoules spent, then what went wrong, if anything did. A fork is a fresh process to the strategy: what one
 run leaves behind, no other sees.
 """
@@ -55,7 +55,8 @@ def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tabl
     """Make the run anew unless its log has ended. Returns microjoules charged and spent. Raises ``RunError``, ..."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / LOG_NAME
-    if path.exists() and read_records(path)[0][-1:] and read_records(path)[0][-1]["record"] == "end":
+    records = read_records(path)[0] if path.exists() else []
+    if records and records[-1]["record"] == "end":
         return 0, 0
     path.unlink(missing_ok=True)
     spec, recorded, facts = tables(plan.task)
@@ -98,7 +99,7 @@ def serve() -> None:
     tables = Tables()
     for line in sys.stdin:
         job = json.loads(line)
-        plan = RunPlan.from_json(json.dumps(job["plan"]))
+        plan = RunPlan.from_json(job["plan"])
         message = ""
         try:
             tables(plan.task)

@@ -16,14 +16,14 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc, rankdata
 
-from suite.search.bandits import loss
+from suite.search.bandits import ETA, halvings, loss
 from suite.search.cube import from_unit_cube, to_unit_cube
 from suite.search.process import Encoder, Kernel, Process, fit
 from suite.search.strategy import EXHAUSTED, Problem, Proposal, Signal, StrategyInfo, Trial
 from suite.space import Configuration, canonical
 
 Array = np.ndarray
-ETA: Final = 3
+MOST_HALVINGS: Final = 3  # from full trainings down to the shortest
 FIRST: Final = 12  # short trainings before there is a model
 NEW: Final = 96  # candidates from all over the space, and as many near the best
 NEAR: Final = 96
@@ -63,8 +63,8 @@ class CarbonAware:
         self._random = np.random.default_rng(problem.seed)
         self._sobol = qmc.Sobol(d=len(problem.space), scramble=True, rng=np.random.default_rng(problem.seed))
         maximum, clamp = problem.fidelity.maximum, problem.fidelity.clamp
-        depth = math.floor(math.log(maximum / problem.fidelity.minimum) / math.log(ETA) + 1e-9)
-        self._rungs = sorted({clamp(maximum / ETA**k) for k in range(min(depth, 3) + 1)})
+        depth = min(halvings(problem.fidelity), MOST_HALVINGS)
+        self._rungs = sorted({clamp(maximum / ETA**k) for k in range(depth + 1)})
         self._number = 0
         self._outstanding: dict[int, _Step] = {}
         self._best_of: dict[str, _Step] = {}  # by configuration: the furthest that it was trained, without failure
