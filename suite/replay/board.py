@@ -14,7 +14,7 @@ from suite.catalog import load_strategy, task_spec
 from suite.energy.cpu_time import WATTS_PER_CORE
 from suite.replay.session import load_recorded, meter_record
 from suite.replay.table import TableError
-from suite.runs.board import BOARD_NAME, FULL_BUDGET, BoardError
+from suite.runs.board import BOARD_NAME, FULL_BUDGET, BoardError, check_settings, require_positive
 from suite.runs.engine import PINNED
 from suite.runs.log import Budget
 from suite.runs.plan import RunPlan
@@ -36,9 +36,7 @@ class ReplaySettings:
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("budget", "workers", "jobs"):
-            if not getattr(self, name) > 0:
-                raise BoardError(f"{name} must be greater than 0, got {getattr(self, name)}")
+        require_positive(self, "budget", "workers", "jobs")
         if not 0 <= self.search_watts < float("inf"):
             raise BoardError(f"search_watts must be at least 0 and finite, got {self.search_watts}")
 
@@ -172,13 +170,4 @@ def _check(path: Path, settings: ReplaySettings) -> None:
         kept = json.loads(path.read_text())["settings"]
     except (ValueError, KeyError, TypeError) as error:
         raise BoardError(f"{path} is not the description of a board; choose another directory") from error
-    differing = [
-        f"{name} is {kept.get(name)!r} there and {value!r} here"
-        for name, value in settings.fixed().items()
-        if kept.get(name) != value
-    ]
-    if differing:
-        raise BoardError(
-            f"{path.parent} holds a board with other settings: {'; '.join(differing)}. "
-            "Give the same ones to go on with it, or another directory; boards are not mixed"
-        )
+    check_settings(path.parent, kept, settings.fixed())

@@ -18,10 +18,9 @@ import numpy as np
 from suite.catalog import load_task, task_card
 from suite.replay.recorded import Curves, Fitted
 from suite.replay.table import Facts, failures, frame, table_path, write_table
-from suite.runs.board import BoardError, Settings, training_only
+from suite.runs.board import BoardError, Settings, make_runs, training_only
 from suite.runs.log import LOG_NAME, RunLog, TrialEnd, read_log
-from suite.runs.metering import node_of, write_node
-from suite.runs.processes import Job, Listener, run_jobs
+from suite.runs.processes import Job, Listener
 from suite.search.baselines import Sobol
 from suite.search.cube import from_unit_cube, to_unit_cube
 from suite.search.strategy import Problem, Proposal
@@ -133,9 +132,7 @@ class Recording:
 
     def _run(self, jobs: Sequence[Job], listener: Listener, until_monotonic: float) -> bool:
         missing = [job for job in jobs if not _ended(job)]
-        node = node_of(self._sources, self._settings.jobs)
-        results = run_jobs(missing, self._settings.jobs, listener, node, until_monotonic)
-        write_node(node, self._directory)
+        results = make_runs(missing, self._settings, self._sources, self._directory, listener, until_monotonic)
         failed = [f"{result.job.name}: {result.message}" for result in results if not result.ok]
         if failed:
             raise BoardError("the task could not be recorded: " + "; ".join(failed))

@@ -62,9 +62,7 @@ class Settings:
     program: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("budget", "workers", "jobs", "default_trainings"):
-            if not getattr(self, name) > 0:
-                raise BoardError(f"{name} must be greater than 0, got {getattr(self, name)}")
+        require_positive(self, "budget", "workers", "jobs", "default_trainings")
         for name in ("watts_per_core", "idle_watts", "ram_watts"):
             watts = getattr(self, name)
             if watts is not None and not 0 <= watts < math.inf:
@@ -154,7 +152,7 @@ class Board:
         self._references: dict[str, Reference] = {}
         kept = _read(directory)
         if kept:
-            self._check_settings(kept["settings"])
+            check_settings(directory, kept["settings"], json.loads(json.dumps(asdict(settings))))
             self._references = {name: Reference(**reference) for name, reference in kept["tasks"].items()}
             self.sources = settings.select_meters(kept["sources"]["meters"], kept["sources"]["reasons"])
         else:
@@ -179,7 +177,9 @@ class Board:
         jobs = {
             task: [self._calibration(task, seed) for seed in range(self.settings.default_trainings)] for task in missing
         }
-        results = self._make([job for several in jobs.values() for job in several], listener)
+        results = make_runs(
+            [job for several in jobs.values() for job in several], self.settings, self.sources, self.directory, listener
+        )
         if all(result.ok for result in results):
             for task, several in jobs.items():
                 logs = [read_log(job.directory) for job in several]
@@ -195,7 +195,7 @@ class Board:
         Strategies are interleaved, so that a slow hour of the machine falls on all of them.
         """
         jobs = [self._job(task, strategy, seed) for seed in seeds for task in tasks for strategy in strategies]
-        return self._make(jobs, listener)
+        return make_runs(jobs, self.settings, self.sources, self.directory, listener)
 
     def by_hand(self, task: str, seed: int, hand: ByHand, listener: Listener) -> Result:
         """One session of a person's run: nothing runs beside it, and it is too short for a cross-check."""
@@ -234,13 +234,6 @@ class Board:
             v0=reference.v0,
         )
 
-    def _make(self, jobs: Sequence[Job], listener: Listener) -> list[Result]:
-        node = node_of(self.sources, self.settings.jobs)
-        try:
-            return run_jobs(jobs, self.settings.jobs, listener, node)
-        finally:
-            write_node(node, self.directory)
-
     def _job(self, task: str, strategy: str, seed: int) -> Job:
         spec = task_spec(task)
         name = load_strategy(strategy).info.name
@@ -260,19 +253,6 @@ class Board:
         name = task_spec(task).name
         return Job(f"{name} calibration {seed}", plan, self.directory / "calibration" / name / f"seed-{seed}")
 
-    def _check_settings(self, kept: dict[str, Any]) -> None:
-        ours = json.loads(json.dumps(asdict(self.settings)))
-        differing = [
-            f"{name} is {kept.get(name)!r} there and {value!r} here"
-            for name, value in ours.items()
-            if kept.get(name) != value
-        ]
-        if differing:
-            raise BoardError(
-                f"{self.directory} holds a board with other settings: {'; '.join(differing)}. "
-                "Give the same ones to go on with it, or another directory; boards are not mixed"
-            )
-
     def _save(self) -> None:
         record = {
             "settings": asdict(self.settings),
@@ -288,6 +268,43 @@ def for_strategies(settings: Settings, strategies: Iterable[str]) -> Settings:
     """``settings`` of a program board where one of ``strategies`` is a program. Raises ``CatalogError``."""
     programs = any(is_program(load_strategy(name).info) for name in strategies)
     return replace(settings, program=settings.program or programs)
+
+
+def require_positive(settings: Any, *names: str) -> None:
+    """Raise ``BoardError`` unless all these settings are greater than 0."""
+    for name in names:
+        if not getattr(settings, name) > 0:
+            raise BoardError(f"{name} must be greater than 0, got {getattr(settings, name)}")
+
+
+def check_settings(directory: Path, kept: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Raise ``BoardError`` where the board in ``directory`` was made with other settings than ``ours``."""
+    differing = [
+        f"{name} is {kept.get(name)!r} there and {value!r} here"
+        for name, value in ours.items()
+        if kept.get(name) != value
+    ]
+    if differing:
+        raise BoardError(
+            f"{directory} holds a board with other settings: {'; '.join(differing)}. "
+            "Give the same ones to go on with it, or another directory; boards are not mixed"
+        )
+
+
+def make_runs(
+    jobs: Sequence[Job],
+    settings: Settings,
+    sources: Selection,
+    directory: Path,
+    listener: Listener,
+    until_monotonic: float = math.inf,
+) -> list[Result]:
+    """Make ``jobs`` (``run_jobs``) and write down what no run took where they share the machine's counters."""
+    node = node_of(sources, settings.jobs)
+    try:
+        return run_jobs(jobs, settings.jobs, listener, node, until_monotonic)
+    finally:
+        write_node(node, directory)
 
 
 def training_only(trials: int) -> Budget:
