@@ -46,7 +46,7 @@ from suite.runs.metering import open_meters
 from suite.runs.plan import ByHand, RunPlan, problem_of
 from suite.runs.program import Evaluations, as_asked, declared_spec, program_refusal
 from suite.runs.runner import Runner, keeps_checkpoints
-from suite.search.listed import listed
+from suite.search.listed import Listed
 from suite.search.person import Person
 from suite.search.strategy import Problem, Program, Proposal, Strategy, StrategyInfo, is_program, refusal
 from suite.task import TaskSpec
@@ -89,7 +89,7 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         selection = open_meters(plan.meters, means, plan.device, plan.reasons, plan.share)
         ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
-            strategy = listed(plan.configurations) if plan.configurations else load_strategy(plan.strategy)
+            strategy = Listed if plan.configurations else load_strategy(plan.strategy)
         if reason := program_refusal(strategy.info, posed):
             raise RunError(reason)
         header = header_of(plan, spec, strategy, selection.records(), selection.unmetered)
@@ -223,6 +223,8 @@ def build(
 def _made(factory: type[Strategy] | type[Program], plan: RunPlan, problem: Problem, past: Session) -> Strategy:
     if plan.by_hand:
         return Person(problem, past.answers(plan.by_hand))
+    if plan.configurations:
+        return Listed(problem, [Proposal(each, problem.fidelity.maximum) for each in plan.configurations])
     strategy = Evaluations(factory.info) if is_program(factory.info) else factory(problem)
     assert isinstance(strategy, Strategy)
     return strategy
