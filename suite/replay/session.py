@@ -9,7 +9,9 @@ run leaves behind, no other sees.
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,17 +31,8 @@ STARTED: Final = "1970-01-01T00:00:00+00:00"  # simulated time begins where cloc
 WARMED: Final = ("optuna", "scipy.stats", "sklearn", "pyarrow.parquet")  # what most strategies import
 
 
-class Tables:
-    """Recorded tables, read once each."""
-
-    def __init__(self) -> None:
-        self._read: dict[str, tuple[TaskSpec, Recorded, Facts]] = {}
-
-    def __call__(self, task: str) -> tuple[TaskSpec, Recorded, Facts]:
-        """Raises ``TableError`` and ``CatalogError``."""
-        if task not in self._read:
-            self._read[task] = load_recorded(task)
-        return self._read[task]
+#: ``load_recorded``, or one that remembers what it has read.
+Tables = Callable[[str], tuple[TaskSpec, Recorded, Facts]]
 
 
 def load_recorded(task: str) -> tuple[TaskSpec, Recorded, Facts]:
@@ -96,7 +89,7 @@ def meter_record(facts: Facts, search_watts: float) -> dict[str, Any]:
 def serve() -> None:
     """Read jobs until the input ends."""
     warm()
-    tables = Tables()
+    tables = cache(load_recorded)
     for line in sys.stdin:
         job = json.loads(line)
         plan = RunPlan.from_json(job["plan"])
