@@ -8,8 +8,8 @@ from suite import catalog
 from suite.energy.carbon import REFERENCE
 from suite.energy.places import place
 from suite.runs.board import Board, Settings, find_logs, for_strategies
+from suite.runs.jobs import Listener, Result, Silent
 from suite.runs.log import RunLog, read_log
-from suite.runs.processes import Listener, Result, Silent
 from suite.task import Task
 
 if TYPE_CHECKING:

@@ -1,17 +1,22 @@
 """The command ``carbon-suite``: one file a subcommand in ``suite.commands``, each thin: it reads arguments, calls what
 does the work, and prints what came.
 
-Exit status: 0 done, 1 some runs failed (the others are kept) or a check did, 2 the input cannot be used,
-130 interrupted.
+Exit status: 0 done, 1 some runs failed (the others are kept) or a check did, 2 the input or the disk cannot be used,
+130 and 143 interrupted by SIGINT and SIGTERM.
 """
 
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from suite import __version__
+from suite.commands.board import merge, status
 from suite.commands.catalogue import describe, list_
 from suite.commands.check import check
 from suite.commands.constants import constants
@@ -35,23 +40,43 @@ def cli() -> None:
     """
 
 
-for command in (list_, describe, doctor, estimate, run, manual, rank, report, check, demo, constants, record):
+for command in (
+    list_,
+    describe,
+    doctor,
+    estimate,
+    run,
+    status,
+    merge,
+    manual,
+    rank,
+    report,
+    check,
+    demo,
+    constants,
+    record,
+):
     cli.add_command(command)
+
+
+class Terminated(BaseException):
+    """SIGTERM asked the command to stop."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point: whatever is wrong with the input ends in one message and exit status 2."""
     try:
-        cli(arguments, standalone_mode=False, prog_name="carbon-suite")
+        with _terminable():
+            cli(arguments, standalone_mode=False, prog_name="carbon-suite")
         sys.exit(0)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort, Terminated) as stopped:
         click.echo("\nInterrupted. What was completed is kept; run the same command again to go on.", err=True)
-        sys.exit(130)
+        sys.exit(143 if isinstance(stopped, Terminated) else 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         click.echo(f"carbon-suite: {place}{error.strerror or error}", err=True)
@@ -59,6 +84,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except ValueError as error:  # all errors of this package about its input
         click.echo(f"carbon-suite: {error}", err=True)
         sys.exit(2)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM stops the command as Ctrl-C does: cleanly, with all that it started."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are heard by the main thread, which belongs to whoever called this
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from typing import Final
 
 from suite.catalog import load_task, task_card
 from suite.runs.board import BoardError, Settings, make_runs, training_only
+from suite.runs.jobs import Job, Listener
 from suite.runs.log import RunLog, read_log
-from suite.runs.processes import Job, Listener
 from suite.score.constants import measure_constants, winner
 from suite.space import Configuration
 from suite.task import Constants

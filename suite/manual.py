@@ -14,11 +14,10 @@ from suite.catalog import PERSON, task_spec
 from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
 from suite.energy.ledger import JOULES_PER_KWH
 from suite.runs.board import Board
+from suite.runs.jobs import BUSY, DISK, UNUSABLE, Listener, Result
 from suite.runs.log import LOG_NAME, RunLog, TrialEnd, read_log, read_records
 from suite.runs.memory import RunError, Trials
 from suite.runs.plan import ByHand
-from suite.runs.processes import Listener, Result
-from suite.runs.session import BUSY, UNUSABLE
 from suite.runs.trial import Outcome
 from suite.score.curve import incumbents
 from suite.search.baselines import sample, seeded
@@ -254,7 +253,7 @@ def _runs(folder: Path) -> list[tuple[str, int, Path]]:
 def _check(result: Result) -> None:
     if result.ok:
         return
-    if result.status in (UNUSABLE, BUSY):
+    if result.status in (UNUSABLE, DISK, BUSY):
         raise ManualError(result.message)
     raise SessionFailed(
         f"{result.job.name}: {result.message or f'the run ended by signal {-result.status}'}; "

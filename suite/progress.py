@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from suite.energy.carbon import Grid, kg_co2e
 from suite.energy.ledger import JOULES_PER_KWH
-from suite.runs.processes import Job, Result
+from suite.runs.jobs import Job, Result
 
 
 class BoardProgress:
@@ -56,7 +56,8 @@ class BoardProgress:
         self._show()
 
     def ended(self, result: Result) -> None:
-        self._progress.remove_task(self._bars.pop(result.job.name))
+        if result.job.name in self._bars:  # else it had ended before
+            self._progress.remove_task(self._bars.pop(result.job.name))
         self._progress.advance(self._board)
 
     def _show(self) -> None:

@@ -16,7 +16,8 @@ import suite
 from suite.commands.manual import ask_minutes
 from suite.energy.ledger import CHARGED
 from suite.manual import Run
-from suite.runs.log import RunLog, encode, read_log, read_records
+from suite.runs.lines import encode
+from suite.runs.log import RunLog, read_log, read_records
 from suite.runs.plan import ByHand, RunPlan
 from suite.runs.session import watts_while_thinking
 from suite.search.strategy import Proposal

@@ -38,6 +38,9 @@ _RUNNING: Final = (
     click.option("--device", default="cpu", show_default=True, help="Where trainings run: cpu, cuda, cuda:1."),
     *_METERING,
     click.option(
+        "--memory-gib", type=float, help="Memory that a trial's process may allocate; one that needs more has failed."
+    ),
+    click.option(
         "--variant",
         default=0,
         show_default=True,

@@ -15,13 +15,13 @@ from suite.commands.rank import logs_below
     epilog=examples(
         "carbon-suite run --task 'few_shot/*' --strategy random --strategy tpe --seeds 0-4 --out board",
         "carbon-suite run --task supervised/mnist1d --strategy ./mine.py:Mine --seeds 0,1 --budget 5 --out try",
+        "carbon-suite run --out board",
     )
 )
 @click.option(
     "--task",
     "tasks",
     multiple=True,
-    required=True,
     metavar="GLOB",
     help="Tasks by name, or FILE.py:OBJECT; may be repeated. A pattern (*, few_shot/*) stands for embedded tasks only; "
     "a task that downloads its data or needs an extra is named in full.",
@@ -30,7 +30,6 @@ from suite.commands.rank import logs_below
     "--strategy",
     "strategies",
     multiple=True,
-    required=True,
     metavar="GLOB",
     help="Strategies by name, or FILE.py:CLASS.",
 )
@@ -57,26 +56,101 @@ from suite.commands.rank import logs_below
     help="A program board: every strategy searches the hyper-parameters of each task's differentiable problem. "
     "Implied by a strategy that is a program.",
 )
+@click.option("--plan-only", is_flag=True, help="Write down what is to run, and make none of it.")
 @running
 @JSON
+@click.pass_context
 def run(
-    tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, replay: bool, as_json: bool, **options: Any
+    context: click.Context,
+    /,
+    tasks: Sequence[str],
+    strategies: Sequence[str],
+    seeds: str,
+    out: Path,
+    replay: bool,
+    plan_only: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Search tasks with strategies, metered. Run again, it goes on where it was stopped."""
+    """Search tasks with strategies, metered. Run again, it goes on where it was stopped.
+
+    Without --task and --strategy, it goes on with all that is planned in the directory, by the settings there.
+    """
+    if bool(tasks) != bool(strategies):
+        raise click.UsageError(
+            "--task and --strategy go together; without both, what is planned in --out is gone on with"
+        )
+    if tasks:
+        board, wanted = _asked(tasks, strategies, out, replay, options)
+        with board.claim:
+            _planned(board, board.plan(*wanted, seeds_of(seeds)), plan_only, as_json)
+        return
+    _refuse_settings(context)
+    board = _reopened(out)
+    with board.claim:
+        _planned(board, _kept(out), plan_only, as_json)
+
+
+def _asked(
+    tasks: Sequence[str], strategies: Sequence[str], out: Path, replay: bool, options: dict[str, Any]
+) -> tuple[Any, tuple[Sequence[str], Sequence[str]]]:
+    """The board of a command's options, and the tasks and strategies that they name."""
     from suite import catalog
+
+    chosen = catalog.select(catalog.STRATEGIES, strategies)
+    if replay:
+        recorded = recorded_tasks(tasks)
+        refuse_programs(chosen, bool(options.pop("program")))
+        return replay_board(out, options), (recorded, chosen)
+    from suite.runs.board import Board, for_strategies
+
+    given = for_strategies(settings(**options), chosen)
+    return Board(out, given), (catalog.select(catalog.TASKS, tasks), chosen)
+
+
+def _reopened(out: Path) -> Any:
+    """The board in ``out``, live or replayed, with the settings that it was made with."""
+    from suite.replay.board import ReplayBoard, is_replay
+    from suite.runs.board import Board
+
+    return ReplayBoard.reopen(out) if is_replay(out) else Board.reopen(out)
+
+
+def _kept(out: Path) -> list[Any]:
+    """What is planned in ``out``. Raises ``click.UsageError`` where nothing is."""
+    from suite.runs.agenda import read_agenda
+
+    entries = list(read_agenda(out).entries.values())
+    if not entries:
+        raise click.UsageError(f"nothing is planned in {out}; say what is to run, with --task and --strategy")
+    return entries
+
+
+def _refuse_settings(context: click.Context) -> None:
+    """A board that is gone on with as planned has its settings already. Raises ``click.UsageError``."""
+    free = {"out", "plan_only", "as_json"}
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in free
+        and context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: what is planned is gone on with by the settings that it has")
+
+
+def _planned(board: Any, entries: Sequence[Any], plan_only: bool, as_json: bool) -> None:
+    """Make what is planned, unless that is all, and say how it went."""
     from suite.runs.log import LOG_NAME
 
-    numbers = seeds_of(seeds)
-    chosen_strategies = catalog.select(catalog.STRATEGIES, strategies)
-    if replay:
-        chosen_tasks = recorded_tasks(tasks)
-        refuse_programs(chosen_strategies, bool(options.pop("program")))
-        summary = _replay(replay_board(out, options), chosen_tasks, chosen_strategies, numbers)
-    else:
-        from suite.runs.board import Board, for_strategies
-
-        given, chosen_tasks = settings(**options), catalog.select(catalog.TASKS, tasks)
-        summary = _make(Board(out, for_strategies(given, chosen_strategies)), chosen_tasks, chosen_strategies, numbers)
+    out = board.directory
+    if plan_only:
+        if as_json:
+            print_json({"planned": [entry.run for entry in entries]})
+        else:
+            click.echo(f"{len(entries)} runs are planned. Make them with: carbon-suite run --out {out}")
+        return
+    summary = _replay(board, entries) if board.tier == "replay" else _make(board, entries)
     if as_json:
         print_json({**summary, "logs": sorted(str(path) for path in (out / "runs").rglob(LOG_NAME))})
     else:
@@ -90,7 +164,8 @@ def demo(out: Path) -> None:
     """A small board, trained for real in about two minutes: three tasks, three strategies, two seeds."""
     from suite import demonstration
 
-    summary = _make(demonstration.board(out), demonstration.TASKS, demonstration.STRATEGIES, demonstration.SEEDS)
+    board = demonstration.board(out)
+    summary = _make(board, board.plan(demonstration.TASKS, demonstration.STRATEGIES, demonstration.SEEDS))
     from suite.energy.carbon import REFERENCE, REFERENCE_PUE
     from suite.report.boards import separate
     from suite.report.site import write_site
@@ -104,22 +179,24 @@ def demo(out: Path) -> None:
     _exit(summary)
 
 
-def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+def _make(board: Any, entries: Sequence[Any]) -> dict[str, Any]:
     """Calibrate and run. What was made and what it took."""
     from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
     from suite.energy.ledger import JOULES_PER_KWH
 
     for sentence in board.sources.sentences():
         click.echo(sentence, err=True)
+    tasks = list(dict.fromkeys(entry.task for entry in entries))
     with progress("calibration", len(tasks) * board.settings.default_trainings) as shown:
         results, microjoules = board.calibrate(tasks, shown), shown.microjoules
-    if all(result.ok for result in results):
-        with progress("board", len(tasks) * len(strategies) * len(seeds)) as shown:
-            results = board.run(tasks, strategies, seeds, shown)
+    ready = all(result.ok for result in results)
+    if ready:
+        with progress("board", len(entries)) as shown:
+            results = board.make(entries, shown)
             microjoules += shown.microjoules
     kwh = microjoules / 1e6 / JOULES_PER_KWH
     return {
-        **_outcome(results),
+        **_outcome(results, len(entries), ready),
         "kwh": kwh,
         "kg_co2e": kg_co2e(kwh, REFERENCE, REFERENCE_PUE),
         "tier": board.sources.tier,
@@ -127,24 +204,30 @@ def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Se
     }
 
 
-def _replay(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+def _replay(board: Any, entries: Sequence[Any]) -> dict[str, Any]:
     """Replay the runs. What was made, and the recorded energy that it stands for."""
     from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
     from suite.energy.ledger import JOULES_PER_KWH
 
-    with progress("replayed", len(tasks) * len(strategies) * len(seeds)) as shown:
-        results, microjoules = board.run(tasks, strategies, seeds, shown), shown.microjoules
+    with progress("replayed", len(entries)) as shown:
+        results, microjoules = board.make(entries, shown), shown.microjoules
     kwh = microjoules / 1e6 / JOULES_PER_KWH
-    return {**_outcome(results), "kwh": kwh, "kg_co2e": kg_co2e(kwh, REFERENCE, REFERENCE_PUE), "tier": board.tier}
+    return {
+        **_outcome(results, len(entries)),
+        "kwh": kwh,
+        "kg_co2e": kg_co2e(kwh, REFERENCE, REFERENCE_PUE),
+        "tier": board.tier,
+    }
 
 
-def _outcome(results: Sequence[Any]) -> dict[str, Any]:
+def _outcome(results: Sequence[Any], runs: int, ready: bool = True) -> dict[str, Any]:
+    """runs: asked for; ended: those of them that have, none where the results are of failed calibrations."""
     failed = [
         {"run": result.job.name, "status": result.status, "message": result.message}
         for result in results
         if not result.ok
     ]
-    return {"runs": len(results), "failed": failed}
+    return {"runs": runs, "ended": sum(result.ok for result in results) if ready else 0, "failed": failed}
 
 
 def replay_board(out: Path, options: dict[str, Any]) -> Any:
@@ -152,8 +235,10 @@ def replay_board(out: Path, options: dict[str, Any]) -> Any:
     from suite.replay.board import ReplayBoard, ReplaySettings
 
     known = {"budget": "budget", "workers": "workers", "watts_per_core": "search_watts", "jobs": "jobs"}
-    if options["meters"] or options["variant"] or options["device"] != "cpu":
-        raise click.UsageError("--meter, --variant and --device have no meaning in a replay: nothing is trained")
+    if options["meters"] or options["variant"] or options["device"] != "cpu" or options["memory_gib"]:
+        raise click.UsageError(
+            "--meter, --variant, --device and --memory-gib have no meaning in a replay: nothing is trained"
+        )
     given = {known[name]: value for name, value in options.items() if name in known and value is not None}
     return ReplayBoard(out, ReplaySettings(**given))
 
@@ -193,7 +278,7 @@ def _say(summary: dict[str, Any], out: Path) -> None:
         click.echo(f"failed: {', '.join(runs)}: {message}", err=True)
     if summary["tier"] == "replay":
         click.echo(
-            f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} replayed runs ended. They stand for "
+            f"{summary['ended']} of {summary['runs']} replayed runs ended. They stand for "
             f"{summary['kwh']:.3g} kWh, {summary['kg_co2e']:.3g} kg CO2e, recorded elsewhere; nothing was trained here."
         )
     else:
@@ -204,14 +289,17 @@ def _say(summary: dict[str, Any], out: Path) -> None:
 
 def _say_spent(summary: dict[str, Any]) -> None:
     click.echo(
-        f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} runs ended. "
+        f"{summary['ended']} of {summary['runs']} runs ended. "
         f"This command spent {summary['kwh']:.3g} kWh, {summary['kg_co2e']:.3g} kg CO2e "
         f"({summary['tier']}: right within a factor of {summary['factor']:g})."
     )
 
 
 def _exit(summary: dict[str, Any]) -> None:
-    """End with 2 where a log, a name or a task's data could not be used, with 1 where a strategy or a task broke."""
+    """End with 2 where a log, a name, a task's data or the disk could not be used, with 1 where a strategy or a task
+    broke."""
+    from suite.runs.jobs import BUSY, DISK, UNUSABLE
+
     statuses = {failure["status"] for failure in summary["failed"]}
     if statuses:
-        sys.exit(2 if 2 in statuses else 1)
+        sys.exit(2 if statuses & {UNUSABLE, DISK, BUSY} else 1)

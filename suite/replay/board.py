@@ -1,24 +1,31 @@
 """A replayed board: the same directory, logs and scores as a live one, from recorded tables in place of trainings."""
 
 import json
-import os
-import selectors
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final, Self
 
-from suite.catalog import load_strategy, task_spec
 from suite.energy.cpu_time import WATTS_PER_CORE
+from suite.replay.servers import ReplayRuns
 from suite.replay.session import load_recorded, meter_record
 from suite.replay.table import TableError
-from suite.runs.board import BOARD_NAME, FULL_BUDGET, BoardError, check_settings, require_positive
-from suite.runs.engine import PINNED
+from suite.runs.agenda import Entry, add_runs
+from suite.runs.board import (
+    BOARD_NAME,
+    FULL_BUDGET,
+    BoardError,
+    check_new,
+    check_settings,
+    job_of,
+    make_recorded,
+    require_positive,
+)
+from suite.runs.claim import Claim
+from suite.runs.files import write_whole
+from suite.runs.jobs import Listener, Result, RunEngine
 from suite.runs.log import Budget
 from suite.runs.plan import RunPlan
-from suite.runs.processes import Job, Listener, Result
 
 
 @dataclass(frozen=True)
@@ -50,32 +57,48 @@ class ReplayBoard:
 
     tier: Final = "replay"
 
-    def __init__(self, directory: Path, settings: ReplaySettings) -> None:
+    def __init__(self, directory: Path, settings: ReplaySettings, engine: RunEngine | None = None) -> None:
+        """``engine`` makes the runs; processes on this machine where it is None."""
         self.directory, self.settings = directory, settings
+        self._engine = lambda: engine or ReplayRuns(settings.jobs)
         directory.mkdir(parents=True, exist_ok=True)
+        self.claim = Claim(directory)
         path = directory / BOARD_NAME
-        if path.exists():
-            _check(path, settings)
-        elif any(directory.iterdir()):
-            raise BoardError(f"{directory} is not empty and holds no board; choose a new directory")
-        else:
-            path.write_text(json.dumps({"settings": settings.fixed()}, indent=2) + "\n")
+        if not path.exists():
+            check_new(directory)
+            with self.claim:
+                if not path.exists():  # another process may have begun it just now
+                    write_whole(path, json.dumps({"settings": settings.fixed()}, indent=2).encode() + b"\n")
+        _check(path, settings)
+
+    @classmethod
+    def reopen(cls, directory: Path, jobs: int = 1, engine: RunEngine | None = None) -> Self:
+        """The replayed board in ``directory``, with the settings that it was made with. Raises ``BoardError``."""
+        kept = _kept(directory / BOARD_NAME)
+        given = {name: value for name, value in kept.items() if name != "replay"}
+        return cls(directory, ReplaySettings(**given, jobs=jobs), engine)
+
+    def plan(self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> list[Entry]:
+        """Write down that each strategy is to be run on each task with each seed. Returns these runs."""
+        with self.claim:
+            return add_runs(self.directory, tasks, strategies, seeds)
+
+    def make(self, entries: Sequence[Entry], listener: Listener) -> list[Result]:
+        """Make the planned runs that have not ended. Raises ``BoardError`` where a task's table cannot be used."""
+        try:
+            plans = {task: _plan(task, self.settings) for task in dict.fromkeys(entry.task for entry in entries)}
+        except TableError as error:
+            raise BoardError(str(error)) from error
+        jobs = [job_of(self.directory, plans[entry.task], entry) for entry in entries]
+        with self.claim:
+            return make_recorded(jobs, self._engine, self.directory, listener)
 
     def run(
         self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], listener: Listener
     ) -> list[Result]:
-        """Make the runs that have not ended. Raises ``BoardError`` where a task has no table that can be used."""
-        try:
-            plans = {task: _plan(task, self.settings) for task in tasks}
-        except TableError as error:
-            raise BoardError(str(error)) from error
-        jobs = [self._job(plans[task], strategy, seed) for seed in seeds for task in tasks for strategy in strategies]
-        return run_replays(jobs, self.settings.jobs, self.settings.search_watts, listener)
-
-    def _job(self, plan: RunPlan, strategy: str, seed: int) -> Job:
-        task, name = task_spec(plan.task).name, load_strategy(strategy).info.name
-        given = replace(plan, strategy=strategy, seed=seed)
-        return Job(f"{task} {name} {seed}", given, self.directory / "runs" / task / name / f"seed-{seed}")
+        """Plan runs, and make those that have not ended."""
+        with self.claim:
+            return self.make(self.plan(tasks, strategies, seeds), listener)
 
 
 def _plan(task: str, settings: ReplaySettings) -> RunPlan:
@@ -108,66 +131,20 @@ def _plan(task: str, settings: ReplaySettings) -> RunPlan:
     )
 
 
-def run_replays(jobs: Sequence[Job], side_by_side: int, search_watts: float, listener: Listener) -> list[Result]:
-    """Make all ``jobs``, in ``side_by_side`` processes that fork one run after another."""
-    waiting, results = list(reversed(jobs)), []
-    servers = [_server() for _ in range(min(side_by_side, len(jobs)))]
-    with selectors.DefaultSelector() as selector:
-        try:
-            busy: dict[int, Job] = {}
-            for number, server in enumerate(servers):
-                selector.register(_out(server), selectors.EVENT_READ, number)
-                busy[number] = _give(server, waiting.pop(), search_watts, listener)
-            while busy:
-                for key, _ in selector.select():
-                    number = key.data
-                    results.append(_result(busy.pop(number), _out(servers[number]).readline(), listener))
-                    if waiting:
-                        busy[number] = _give(servers[number], waiting.pop(), search_watts, listener)
-        finally:
-            for server in servers:
-                server.kill()
-                server.communicate()
-    return results
-
-
-def _server() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "suite.replay.session"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        bufsize=0,
-        env={**os.environ, **PINNED},
-    )
-
-
-def _out(server: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert server.stdout is not None
-    return server.stdout
-
-
-def _give(server: subprocess.Popen[bytes], job: Job, search_watts: float, listener: Listener) -> Job:
-    assert server.stdin is not None
-    line = json.dumps({"plan": job.plan.to_json(), "directory": str(job.directory), "search_watts": search_watts})
-    server.stdin.write(line.encode() + b"\n")
-    listener.started(job)
-    return job
-
-
-def _result(job: Job, line: bytes, listener: Listener) -> Result:
-    if not line:
-        result = Result(job, 1, "the process that makes replayed runs ended")
-    else:
-        status, charged, spent, *message = line.decode().strip().split(" ", 3)
-        listener.advanced(job, int(charged), int(spent))
-        result = Result(job, int(status), " ".join(message))
-    listener.ended(result)
-    return result
+def is_replay(directory: Path) -> bool:
+    """Whether the board in ``directory`` is a replayed one; false where there is none."""
+    path = directory / BOARD_NAME
+    return path.exists() and bool(_kept(path).get("replay"))
 
 
 def _check(path: Path, settings: ReplaySettings) -> None:
+    check_settings(path.parent, _kept(path), settings.fixed())
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """The settings that the board of ``path`` was made with. Raises ``BoardError``."""
     try:
-        kept = json.loads(path.read_text())["settings"]
+        kept: dict[str, Any] = json.loads(path.read_text())["settings"]
     except (ValueError, KeyError, TypeError) as error:
         raise BoardError(f"{path} is not the description of a board; choose another directory") from error
-    check_settings(path.parent, kept, settings.fixed())
+    return kept

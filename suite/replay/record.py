@@ -19,8 +19,8 @@ from suite.catalog import load_task, task_card
 from suite.replay.recorded import Curves, Fitted
 from suite.replay.table import Facts, failures, frame, table_path, write_table
 from suite.runs.board import BoardError, Settings, make_runs, training_only
+from suite.runs.jobs import Job, Listener
 from suite.runs.log import LOG_NAME, RunLog, TrialEnd, read_log
-from suite.runs.processes import Job, Listener
 from suite.search.baselines import Sobol
 from suite.search.cube import from_unit_cube, to_unit_cube
 from suite.search.strategy import Problem, Proposal

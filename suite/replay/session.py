@@ -1,9 +1,9 @@
 """Replayed runs, each in a process forked from one that has everything loaded.
 
-``python -P -m suite.replay.session`` reads jobs from its standard input, one JSON object a line
-(``{"plan": "...", "directory": ..., "search_watts": ...}``), and answers each with a line: exit status, microjoules
+``python -P -m suite.replay.session PARENT`` reads jobs from its standard input, one JSON object a line
+(``{"plan": "...", "directory": ...}``), and answers each with a line: exit status, microjoules
 charged, microjoules spent, then what went wrong, if anything did. A fork is a fresh process to the strategy: what one
-run leaves behind, no other sees.
+run leaves behind, no other sees. What the strategy computes is charged at the plan's ``watts_per_core``.
 """
 
 import json
@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from suite.catalog import CatalogError, load_strategy, task_card, task_spec
+from suite.energy.processes import die_with_parent
 from suite.replay.engine import COMPONENT, RecordedLedger, ReplayEngine
 from suite.replay.recorded import Curves, Fitted, Recorded
 from suite.replay.table import Facts, TableError, read_table, table_path
 from suite.runs.book import Book
-from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, LogWriter, read_records
+from suite.runs.claim import Busy, locked
+from suite.runs.jobs import BROKEN, BUSY, DISK, ENDED, UNUSABLE, ending
+from suite.runs.lines import LogWriter
+from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, read_records
 from suite.runs.memory import RunError, Trials
 from suite.runs.plan import RunPlan
 from suite.runs.runner import Runner
-from suite.runs.session import BROKEN, ENDED, UNUSABLE, build, header_of
+from suite.runs.session import build, disk_message, header_of
 from suite.task import TaskSpec
 
 STARTED: Final = "1970-01-01T00:00:00+00:00"  # simulated time begins where clocks do
@@ -44,19 +48,27 @@ def load_recorded(task: str) -> tuple[TaskSpec, Recorded, Facts]:
     return spec, Recorded(Curves(rows, spec), spec, Fitted.from_record(facts.fitted)), facts
 
 
-def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tables) -> tuple[int, int]:
-    """Make the run anew unless its log has ended. Returns microjoules charged and spent. Raises ``RunError``, ..."""
+def run_replay(plan: RunPlan, directory: Path, tables: Tables) -> tuple[int, int]:
+    """Make the run anew unless its log has ended. Returns microjoules charged and spent.
+
+    Raises ``RunError``, ``Busy``, ``CatalogError``, ``LogError`` and ``OSError``.
+    """
     directory.mkdir(parents=True, exist_ok=True)
+    with locked(directory):
+        return _run_anew(plan, directory, tables)
+
+
+def _run_anew(plan: RunPlan, directory: Path, tables: Tables) -> tuple[int, int]:
     path = directory / LOG_NAME
     records = read_records(path)[0] if path.exists() else []
     if records and records[-1]["record"] == "end":
         return 0, 0
     path.unlink(missing_ok=True)
     spec, recorded, facts = tables(plan.task)
-    ledger = RecordedLedger(search_watts)
+    ledger = RecordedLedger(plan.watts_per_core)
     with ledger.window("ask"):
         factory = load_strategy(plan.strategy)
-    header = header_of(plan, spec, factory, [meter_record(facts, search_watts)], {})
+    header = header_of(plan, spec, factory, [meter_record(facts, plan.watts_per_core)], {})
     with closing(LogWriter(path)) as log:
         book = Book(ledger, Charge(), log)
         engine = ReplayEngine(recorded, spec, ledger)
@@ -86,8 +98,9 @@ def meter_record(facts: Facts, search_watts: float) -> dict[str, Any]:
     }
 
 
-def serve() -> None:
-    """Read jobs until the input ends."""
+def serve(parent: str) -> None:
+    """Read jobs until the input ends, or the process that gives them does."""
+    die_with_parent(int(parent))
     warm()
     tables = cache(load_recorded)
     for line in sys.stdin:
@@ -113,8 +126,10 @@ def warm() -> None:
 
 def _forked(plan: RunPlan, job: dict[str, Any], tables: Tables) -> str:
     reading, writing = os.pipe()
+    server = os.getpid()
     pid = os.fork()
     if pid == 0:
+        die_with_parent(server)
         os.close(reading)
         try:
             answer = _made(plan, job, tables)
@@ -126,18 +141,23 @@ def _forked(plan: RunPlan, job: dict[str, Any], tables: Tables) -> str:
     with os.fdopen(reading) as pipe:
         answer = pipe.read()
     _, status = os.waitpid(pid, 0)
-    return answer or f"{BROKEN} 0 0 the run's process ended by status {status}"
+    code = os.waitstatus_to_exitcode(status)
+    return answer or f"{code or BROKEN} 0 0 {ending(code)}"
 
 
 def _made(plan: RunPlan, job: dict[str, Any], tables: Tables) -> str:
     try:
-        charged, spent = run_replay(plan, Path(job["directory"]), float(job["search_watts"]), tables)
+        charged, spent = run_replay(plan, Path(job["directory"]), tables)
     except RunError as error:
         return f"{BROKEN} 0 0 {error}"
-    except (CatalogError, LogError, OSError) as error:
+    except Busy as error:
+        return f"{BUSY} 0 0 {error}"
+    except OSError as error:
+        return f"{DISK} 0 0 {disk_message(Path(job['directory']), error)}"
+    except (CatalogError, LogError) as error:
         return f"{UNUSABLE} 0 0 {error}"
     return f"{ENDED} {charged} {spent}"
 
 
 if __name__ == "__main__":
-    serve()
+    serve(*sys.argv[1:])

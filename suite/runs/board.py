@@ -3,7 +3,9 @@
     DIR/board.json                               the settings of all its runs, and each task's reference
     DIR/calibration/PARADIGM/TASK/seed-N/        full trainings of the default, which set the budget
     DIR/runs/PARADIGM/TASK/STRATEGY/seed-N/      one run: log.jsonl, worker.log
+    DIR/plan.jsonl                               which runs are to be made, and what came of every attempt at them
     DIR/node.jsonl                               where runs side by side shared the machine's counters: what no run took
+    DIR/lock                                     held by the process that works on the board
 
 The settings are fixed by the first command; a later one may add runs, and goes on with those that have not ended.
 """
@@ -11,7 +13,8 @@ The settings are fixed by the first command; a later one may add runs, and goes 
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -21,10 +24,15 @@ from suite.energy.cpu_time import IDLE_WATTS_PER_CORE, WATTS_PER_CORE
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree
 from suite.energy.selection import AUTO, Selection
+from suite.runs.agenda import CALIBRATION, PLAN_NAME, RUNS, Attempts, Entry, add_runs
+from suite.runs.claim import LOCK_NAME, Claim
+from suite.runs.files import write_whole
+from suite.runs.glance import has_ended
+from suite.runs.jobs import ENDED, Job, Listener, Result, RunEngine, run_jobs
 from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
 from suite.runs.metering import node_of, open_meters, write_node
 from suite.runs.plan import ByHand, RunPlan
-from suite.runs.processes import Job, Listener, Result, run_jobs
+from suite.runs.processes import LocalRuns
 from suite.search.strategy import is_program
 
 BOARD_NAME = "board.json"
@@ -46,6 +54,7 @@ class Settings:
     published. meters: by name, or "auto" for the best source of each component that is here when the board is made.
     idle_watts, ram_watts: of the whole machine, shared among the jobs; None leaves the memory to a counter, or out.
     program: a program board, on which each task has its declared space (``suite.runs.program``).
+    memory_gib: what the process of a trial may allocate; None for all there is.
     """
 
     budget: float = FULL_BUDGET
@@ -60,9 +69,12 @@ class Settings:
     crosscheck: bool = True
     variant: int = 0
     program: bool = False
+    memory_gib: float | None = None
 
     def __post_init__(self) -> None:
         require_positive(self, "budget", "workers", "jobs", "default_trainings")
+        if self.memory_gib is not None:
+            require_positive(self, "memory_gib")
         for name in ("watts_per_core", "idle_watts", "ram_watts"):
             watts = getattr(self, name)
             if watts is not None and not 0 <= watts < math.inf:
@@ -96,6 +108,7 @@ class Settings:
             idle_watts=means.idle_watts,
             ram_watts=means.ram_watts,
             variant=self.variant,
+            memory_gib=self.memory_gib,
         )
 
     def means(self) -> Means:
@@ -144,23 +157,34 @@ class Reference:
 
 
 class Board:
-    """The directory of a board. Opening it fixes the settings, or checks that they are those it was made with."""
+    """The directory of a board. Opening it fixes the settings, or checks that they are those it was made with.
 
-    def __init__(self, directory: Path, settings: Settings) -> None:
+    claim: that of this process on the directory, taken while runs are planned or made; whoever does several of these
+    things holds it throughout. Taking it raises ``BoardBusy`` while another process has it.
+    """
+
+    def __init__(self, directory: Path, settings: Settings, engine: RunEngine | None = None) -> None:
+        """``engine`` makes the runs; processes on this machine where it is None."""
         self.directory = directory
         self.settings = settings
+        self._engine = engine
         self._references: dict[str, Reference] = {}
         kept = _read(directory)
-        if kept:
-            check_settings(directory, kept["settings"], json.loads(json.dumps(asdict(settings))))
-            self._references = {name: Reference(**reference) for name, reference in kept["tasks"].items()}
-            self.sources = settings.select_meters(kept["sources"]["meters"], kept["sources"]["reasons"])
-        else:
-            self.sources = settings.select_meters()
-            self._save()
+        self.claim = Claim(directory)
+        if kept is None:
+            with self.claim:
+                kept = _read(directory) or self._begun()  # another process may have begun it just now
+        check_settings(directory, kept["settings"], json.loads(json.dumps(asdict(settings))))
+        self._references = {name: Reference(**reference) for name, reference in kept["tasks"].items()}
+        self.sources = settings.select_meters(kept["sources"]["meters"], kept["sources"]["reasons"])
+
+    @property
+    def tier(self) -> str:
+        """Whether energy is measured or estimated."""
+        return self.sources.tier
 
     @classmethod
-    def reopen(cls, directory: Path) -> Self:
+    def reopen(cls, directory: Path, engine: RunEngine | None = None) -> Self:
         """The board in ``directory``, with the settings that it was made with. Raises ``BoardError``."""
         kept = _read(directory) if directory.is_dir() else None
         if kept is None:
@@ -169,7 +193,7 @@ class Board:
             settings = Settings(**{**kept["settings"], "meters": tuple(kept["settings"]["meters"])})
         except (KeyError, TypeError) as error:
             raise BoardError(f"{directory} holds a board that another release made: {error}") from error
-        return cls(directory, settings)
+        return cls(directory, settings, engine)
 
     def calibrate(self, tasks: Sequence[str], listener: Listener) -> list[Result]:
         """Train each task's default where that has not been done yet. Returns how it went, failures included."""
@@ -177,30 +201,49 @@ class Board:
         jobs = {
             task: [self._calibration(task, seed) for seed in range(self.settings.default_trainings)] for task in missing
         }
-        results = make_runs(
-            [job for several in jobs.values() for job in several], self.settings, self.sources, self.directory, listener
-        )
-        if all(result.ok for result in results):
-            for task, several in jobs.items():
-                logs = [read_log(job.directory) for job in several]
-                self._references[logs[0].header.task.name] = Reference.measure(task, logs)
-            self._save()
+        with self.claim:
+            results = self._make([job for several in jobs.values() for job in several], listener)
+            if all(result.ok for result in results):
+                for task, several in jobs.items():
+                    logs = [read_log(job.directory) for job in several]
+                    self._references[logs[0].header.task.name] = Reference.measure(task, logs)
+                self._save()
         return results
+
+    def plan(self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> list[Entry]:
+        """Write down that each strategy is to be run on each task with each seed. Returns these runs."""
+        with self.claim:
+            return add_runs(self.directory, tasks, strategies, seeds)
+
+    def make(self, entries: Sequence[Entry], listener: Listener) -> list[Result]:
+        """Make, or go on with, planned runs whose tasks have been calibrated."""
+        plans = {task: self._plan(task) for task in dict.fromkeys(entry.task for entry in entries)}
+        with self.claim:
+            return self._make([job_of(self.directory, plans[entry.task], entry) for entry in entries], listener)
 
     def run(
         self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], listener: Listener
     ) -> list[Result]:
-        """Make, or go on with, the runs of each strategy on each task with each seed.
+        """Plan the runs of each strategy on each task with each seed, and make them or go on with them."""
+        with self.claim:
+            return self.make(self.plan(tasks, strategies, seeds), listener)
 
-        Strategies are interleaved, so that a slow hour of the machine falls on all of them.
-        """
-        jobs = [self._job(task, strategy, seed) for seed in seeds for task in tasks for strategy in strategies]
-        return make_runs(jobs, self.settings, self.sources, self.directory, listener)
+    def _make(self, jobs: Sequence[Job], listener: Listener) -> list[Result]:
+        def engine() -> RunEngine:
+            return self._engine or LocalRuns(self.settings.jobs, node)
+
+        node = None if self._engine else node_of(self.sources, self.settings.jobs)
+        try:
+            return make_recorded(jobs, engine, self.directory, listener)
+        finally:
+            write_node(node, self.directory)
 
     def by_hand(self, task: str, seed: int, hand: ByHand, listener: Listener) -> Result:
         """One session of a person's run: nothing runs beside it, and it is too short for a cross-check."""
         plan = replace(
-            self._job(task, PERSON, seed).plan,
+            self._plan(task),
+            strategy=PERSON,
+            seed=seed,
             by_hand=hand,
             jobs=1,
             idle_watts=self.settings.idle_watts,
@@ -208,12 +251,13 @@ class Board:
             crosscheck=False,
         )
         job = Job(f"{task_spec(task).name} {hand.name} {seed}", plan, self.directory_of(task, hand.name, seed))
-        (result,) = run_jobs([job], 1, listener)
+        with self.claim:
+            (result,) = run_jobs([job], LocalRuns(1), listener)
         return result
 
     def directory_of(self, task: str, strategy: str, seed: int) -> Path:
         """Where the run of ``strategy``, by its own name, on ``task`` is."""
-        return self.directory / "runs" / task_spec(task).name / strategy / f"seed-{seed}"
+        return self.directory / RUNS / task_spec(task).name / strategy / f"seed-{seed}"
 
     def budget_of(self, task: str) -> Budget:
         """The budget of each run on ``task``, as measured on this machine and frozen here."""
@@ -234,24 +278,31 @@ class Board:
             v0=reference.v0,
         )
 
-    def _job(self, task: str, strategy: str, seed: int) -> Job:
-        spec = task_spec(task)
-        name = load_strategy(strategy).info.name
-        plan = replace(
-            self.settings.plan(self.sources, task, strategy, seed, self.budget_of(task)),
+    def _plan(self, task: str) -> RunPlan:
+        """A run on ``task``, which says neither strategy nor seed yet."""
+        reference = self._references[task_spec(task).name]
+        return replace(
+            self.settings.plan(self.sources, task, "", 0, self.budget_of(task)),
             workers=self.settings.workers,
-            time_limit_seconds=self._references[spec.name].time_limit_seconds * (10 if self.settings.program else 1),
-            default_mix=self._references[spec.name].mix,
+            time_limit_seconds=reference.time_limit_seconds * (10 if self.settings.program else 1),
+            default_mix=reference.mix,
             crosscheck=self.settings.crosscheck,
             program=self.settings.program,
         )
-        return Job(f"{spec.name} {name} {seed}", plan, self.directory_of(task, name, seed))
 
     def _calibration(self, task: str, seed: int) -> Job:
         plan = self.settings.plan(self.sources, task, "default", seed, training_only(1))
         plan = replace(plan, role="calibration", crosscheck=False)
         name = task_spec(task).name
-        return Job(f"{name} calibration {seed}", plan, self.directory / "calibration" / name / f"seed-{seed}")
+        return Job(f"{name} calibration {seed}", plan, self.directory / CALIBRATION / name / f"seed-{seed}")
+
+    def _begun(self) -> dict[str, Any]:
+        """A new board, with the best meters that are here."""
+        self.sources = self.settings.select_meters()
+        self._save()
+        kept = _read(self.directory)
+        assert kept is not None
+        return kept
 
     def _save(self) -> None:
         record = {
@@ -259,9 +310,7 @@ class Board:
             "sources": {"meters": self.sources.names, "reasons": dict(self.sources.reasons)},
             "tasks": {name: asdict(reference) for name, reference in self._references.items()},
         }
-        part = self.directory / (BOARD_NAME + ".part")
-        part.write_text(json.dumps(record, indent=2) + "\n")
-        part.replace(self.directory / BOARD_NAME)
+        write_whole(self.directory / BOARD_NAME, json.dumps(record, indent=2).encode() + b"\n")
 
 
 def for_strategies(settings: Settings, strategies: Iterable[str]) -> Settings:
@@ -299,12 +348,34 @@ def make_runs(
     listener: Listener,
     until_monotonic: float = math.inf,
 ) -> list[Result]:
-    """Make ``jobs`` (``run_jobs``) and write down what no run took where they share the machine's counters."""
+    """Make ``jobs`` on this machine, and write down what no run took where they share its counters."""
     node = node_of(sources, settings.jobs)
     try:
-        return run_jobs(jobs, settings.jobs, listener, node, until_monotonic)
+        return run_jobs(jobs, LocalRuns(settings.jobs, node), listener, until_monotonic)
     finally:
         write_node(node, directory)
+
+
+def make_recorded(
+    jobs: Sequence[Job], engine: Callable[[], RunEngine], directory: Path, listener: Listener
+) -> list[Result]:
+    """Make those of ``jobs`` that have not ended, every attempt recorded in the plan of the board in ``directory``."""
+    results = {job.name: Result(job, ENDED, "") for job in jobs if has_ended(job.directory)}
+    for result in results.values():
+        listener.ended(result)
+    missing = [job for job in jobs if job.name not in results]
+    if missing:
+        made_by = engine()
+        with closing(Attempts(directory, made_by.name, listener)) as attempts:
+            results.update((result.job.name, result) for result in run_jobs(missing, made_by, attempts))
+    return [results[job.name] for job in jobs if job.name in results]
+
+
+def job_of(directory: Path, plan: RunPlan, entry: Entry) -> Job:
+    """The run ``entry`` of the board in ``directory``. ``plan``: what the runs on its task have in common."""
+    _, *names, seed = entry.run.split("/")
+    given = replace(plan, strategy=entry.strategy, seed=entry.seed)
+    return Job(" ".join(["/".join(names[:-1]), names[-1], seed.removeprefix("seed-")]), given, directory / entry.run)
 
 
 def training_only(trials: int) -> Budget:
@@ -316,7 +387,7 @@ def find_logs(directories: Iterable[Path]) -> list[Path]:
     """The logs of all ranked runs below ``directories``. Raises ``LogError`` where there are none."""
     found: dict[Path, None] = {}
     for directory in directories:
-        root = directory / "runs" if (directory / BOARD_NAME).exists() else directory
+        root = directory / RUNS if (directory / BOARD_NAME).exists() else directory
         logs = [root] if root.is_file() else sorted(root.rglob(LOG_NAME))
         if not logs:
             raise LogError(
@@ -339,9 +410,14 @@ def _read(directory: Path) -> dict[str, Any] | None:
         except json.JSONDecodeError:
             pass
         raise BoardError(f"{path} is not the description of a board; move it away or choose another directory")
-    if any(directory.iterdir()):
-        raise BoardError(f"{directory} is not empty and holds no board; choose a new directory")
+    check_new(directory)
     return None
+
+
+def check_new(directory: Path) -> None:
+    """Raise ``BoardError`` where ``directory`` holds more than a board that was killed as it began leaves."""
+    if {path.name for path in directory.iterdir()} - {LOCK_NAME, PLAN_NAME, f"{BOARD_NAME}.part"}:
+        raise BoardError(f"{directory} is not empty and holds no board; choose a new directory")
 
 
 def _mix(charges: Sequence[Mapping[str, int]]) -> dict[str, float]:

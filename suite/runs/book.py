@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from suite.energy.ledger import Gaps, Label, Phase, PhaseChanges, Segment
-from suite.runs.log import Charge, LogWriter
+from suite.runs.lines import LogWriter
+from suite.runs.log import Charge
 
 HEARTBEAT_SECONDS = 10.0
 SYNC_SECONDS = 1.0  # what a power cut may cost; a kill costs nothing

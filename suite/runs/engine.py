@@ -33,7 +33,7 @@ class Event(NamedTuple):
     """Something that worker ``pid`` said, or that it died. ``message`` holds what came with it."""
 
     pid: int
-    kind: Literal["ready", "error", "unavailable", "outcome", "died"]
+    kind: Literal["ready", "error", "unavailable", "disk", "outcome", "died"]
     message: Any = None
     cpu_ns: int | None = None
 
@@ -75,7 +75,7 @@ class LocalEngine:
 
     Each worker leads a process group of its own, so that killing it leaves nothing behind. Workers start as
     ``python -P``: modules in the working folder do not hide installed ones. ``program``: the plan of a run on a program
-    board, which poses the task in a way of its own.
+    board, which poses the task in a way of its own. ``memory_gib``: what a worker may allocate, None for all there is.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class LocalEngine:
         keeps_checkpoints: bool = False,
         variant: int = 0,
         program: RunPlan | None = None,
+        memory_gib: float | None = None,
     ) -> None:
         self._task = task
         self._variant = variant
@@ -93,6 +94,7 @@ class LocalEngine:
         self._keeps = keeps_checkpoints
         self._output = output
         self._program = program.to_json() if program else ""
+        self._memory = "" if memory_gib is None else str(memory_gib)
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -104,7 +106,7 @@ class LocalEngine:
             descriptors = [theirs.fileno(), shared.fileno()]
             kept = "keep" if self._keeps else ""
             arguments = [*map(str, descriptors), self._task, self._device, kept, str(self._variant), str(os.getpid())]
-            arguments.append(self._program)
+            arguments += [self._program, self._memory]
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "suite.runs.worker", *arguments],
                 pass_fds=descriptors,
@@ -158,7 +160,8 @@ class LocalEngine:
             os.killpg(pid, signal.SIGKILL)
         code = worker.process.wait()
         reap(group=pid)
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        hint = ", from outside or for want of memory" if died and code == -signal.SIGKILL else ""
+        return f"signal {signal.Signals(-code).name}{hint}" if code < 0 else f"exit code {code}"
 
     def pids(self) -> list[int]:
         return list(self._workers)

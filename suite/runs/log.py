@@ -17,9 +17,6 @@ A record whose segments no counter saw in full says so in ``gaps``.
 """
 
 import gc
-import os
-import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -28,24 +25,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-import orjson
-
 from suite.energy.ledger import CHARGED, Segment
 from suite.energy.meter import MODEL_FACTOR
 from suite.energy.uncertainty import Energy, Worth, coverage, energy
 from suite.runs.hours import Hours
+from suite.runs.lines import LogError as LogError
+from suite.runs.lines import decode, read_lines
 from suite.search.strategy import Proposal, Signal, Status
 from suite.task import TaskSpec
 
 SCHEMA = 1
 LOG_NAME = "log.jsonl"
-
-_CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
-_CHECKSUM_BYTES = len(',"crc":"01234567"}')
-
-
-class LogError(ValueError):
-    """A log that cannot be used; the message names file and line."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ class RunHeader:
     meters: each with component, name, tier, source, reason, factor and tick_seconds (``suite.energy.meter``).
     unmetered: components that nothing meters, and why. default_mix: share of each component in the energy of a full
     training of the default, which the budget was measured by. program: it belongs to a program board, and ``task`` has
-    the space that is declared there.
+    the space that is declared there. memory_gib: what the process of a trial may allocate, None for all there is.
     """
 
     role: str
@@ -92,6 +82,7 @@ class RunHeader:
     unmetered: Mapping[str, str] = field(default_factory=dict)
     default_mix: Mapping[str, float] = field(default_factory=dict)
     program: bool = False
+    memory_gib: float | None = None
 
     def to_record(self) -> dict[str, Any]:
         return {
@@ -271,53 +262,16 @@ class Charge:
         return sum(lost.values())
 
 
-class LogWriter:
-    """Appends records to a log. Every record is handed to the operating system at once, so that a killed process loses
-    none; ``sync`` also waits for the disk, so that a power cut loses none either."""
-
-    def __init__(self, path: Path, keep_bytes: int | None = None) -> None:
-        """Opens ``path`` to append, and cuts a torn last line off: ``keep_bytes`` is the length of what is whole."""
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        if keep_bytes is not None:
-            os.ftruncate(self._file, keep_bytes)
-
-    def append(self, record: Mapping[str, Any], sync: bool = False) -> None:
-        line = encode(record)
-        written = os.write(self._file, line)
-        while written < len(line):  # a nearly full disk takes part of a line; the next write raises
-            written += os.write(self._file, line[written:])
-        if sync:
-            os.fsync(self._file)
-
-    def close(self) -> None:
-        os.close(self._file)
-
-
-def encode(record: Mapping[str, Any]) -> bytes:
-    body = orjson.dumps(record)
-    return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
-
-
 def read_records(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The records of the log at ``path`` and the number of bytes of an unfinished last line. Raises ``LogError``."""
-    lines, torn = _lines(path)
+    lines, torn = read_lines(path)
     return list(_decoded(path, lines)), torn
-
-
-def _lines(path: Path) -> tuple[list[bytes], int]:
-    """The whole lines of the file at ``path``, and the number of bytes of an unfinished last one."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LogError(f"{path}: cannot be read: {error.strerror}") from error
-    *lines, rest = content.split(b"\n")
-    return lines, len(rest)
 
 
 def _decoded(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The records in ``lines``, one at a time: those of a long log take gigabytes together."""
     for number, line in enumerate(lines, 1):
-        record = _decode(path, number, line)
+        record = decode(path, number, line)
         if number == 1 and (record.get("record"), record.get("schema")) != ("run", SCHEMA):
             raise LogError(
                 f"{path}:1: a trial log starts with a run record of schema {SCHEMA}, got record "
@@ -326,22 +280,10 @@ def _decoded(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    found = _CHECKSUM.fullmatch(line[-_CHECKSUM_BYTES:])
-    body = line[:-_CHECKSUM_BYTES] + b"}"
-    if not found or int(found[1], 16) != zlib.crc32(body):
-        raise LogError(
-            f"{path}:{number}: this line is not a record of a trial log, or was changed after it was written "
-            "(its checksum does not match); restore the file or move it away"
-        )
-    record: dict[str, Any] = orjson.loads(body)
-    return record
-
-
 def read_log(path: Path) -> RunLog:
     """Read the log at ``path`` (the file, or the run directory that holds it). Raises ``LogError``."""
     path = path / LOG_NAME if path.is_dir() else path
-    lines, torn = _lines(path)
+    lines, torn = read_lines(path)
     if not lines:
         raise LogError(f"{path}: this log holds no whole record; remove it, and the run starts anew")
     try:

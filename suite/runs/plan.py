@@ -43,6 +43,7 @@ class RunPlan:
     configurations: train these, in this order, with a value at every step of the fidelity, in place of a search (a
     recording).
     program: the run belongs to a program board (``suite.runs.program``).
+    memory_gib: what the process of a trial may allocate; None for all there is.
     """
 
     task: str
@@ -67,6 +68,7 @@ class RunPlan:
     configurations: tuple[Configuration, ...] = ()
     by_hand: ByHand | None = None
     program: bool = False
+    memory_gib: float | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -1,6 +1,5 @@
-"""Runs side by side, each in a process of its own, watched until all have ended."""
+"""The default engine: runs on this machine, side by side, each in a process of its own."""
 
-import math
 import os
 import selectors
 import signal
@@ -9,119 +8,106 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, Protocol
+from dataclasses import replace
+from typing import IO, Final
 
 from suite.energy.node import SHARE_SECONDS, Node
 from suite.runs.engine import PINNED
-from suite.runs.plan import RunPlan
+from suite.runs.jobs import Advance, Job, Result, ending
+
+STOP_SECONDS: Final = 8.0  # what runs are given to stop by themselves
+WAIT_SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True)
-class Job:
-    """A run to make in ``directory``."""
+class LocalRuns:
+    """``side_by_side`` runs at a time. node: shares the machine's counters among them, where they count for all."""
 
-    name: str
-    plan: RunPlan
-    directory: Path
+    name = "local"
 
+    def __init__(self, side_by_side: int, node: Node | None = None) -> None:
+        self._side_by_side, self._node = side_by_side, node
+        self._running: dict[int, tuple[Job, subprocess.Popen[bytes]]] = {}
+        self._slots: dict[int, int] = {}
+        self._selector = selectors.DefaultSelector()
 
-@dataclass(frozen=True)
-class Result:
-    """How a job went: its process's exit status, and what it said of it."""
+    def room(self) -> int:
+        return self._side_by_side - len(self._running)
 
-    job: Job
-    status: int
-    message: str
+    def start(self, job: Job) -> None:
+        plan, node, descriptors = job.plan, self._node, []
+        slot = node.open() if node else 0
+        if node:
+            plan = replace(plan, share={"descriptor": node.descriptor, "slot": slot, "sources": node.sources})
+            descriptors = [node.descriptor]
+        process = start_session(replace(job, plan=plan), descriptors)
+        self._running[process.pid] = (job, process)
+        self._slots[process.pid] = slot
+        self._selector.register(_stdout(process), selectors.EVENT_READ, process.pid)
 
-    @property
-    def ok(self) -> bool:
-        return self.status == 0
+    def wait(self) -> Sequence[Advance | Result]:
+        events: list[Advance | Result] = []
+        ready = self._selector.select(SHARE_SECONDS if self._node else WAIT_SECONDS)
+        if self._node:
+            self._node.divide()
+        for key, _ in ready:
+            job, process = self._running[key.data]
+            chunk = os.read(_stdout(process).fileno(), 1 << 16)
+            events += _advances(job, chunk)
+            if not chunk:
+                events.append(self._finish(job, process))
+        return events
 
+    def stop(self) -> None:
+        """Ask the runs to stop, which takes them a moment; kill those that do not."""
+        stop_processes([process for _, process in self._running.values()])
+        self._running.clear()
+        self._selector.close()
 
-class Listener(Protocol):
-    """Is told how jobs come along, in microjoules: charged to the run so far, and spent since the job was started."""
-
-    def started(self, job: Job) -> None: ...
-
-    def advanced(self, job: Job, charged_microjoules: int, spent_microjoules: int) -> None: ...
-
-    def ended(self, result: Result) -> None: ...
-
-
-class Silent:
-    """Listens, and says nothing."""
-
-    def started(self, job: Job) -> None: ...
-
-    def advanced(self, job: Job, charged_microjoules: int, spent_microjoules: int) -> None: ...
-
-    def ended(self, result: Result) -> None: ...
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    side_by_side: int,
-    listener: Listener,
-    node: Node | None = None,
-    until_monotonic: float = math.inf,
-) -> list[Result]:
-    """Make all ``jobs``, ``side_by_side`` at a time. However this ends, no process of theirs is left behind.
-
-    node: shares the machine's counters among them, where they count for all. until_monotonic: after this second of the
-    monotonic clock no more are started.
-    """
-    waiting, results = list(reversed(jobs)), []
-    running: dict[int, tuple[Job, subprocess.Popen[bytes]]] = {}
-    slots: dict[int, int] = {}
-    with selectors.DefaultSelector() as selector:
-        try:
-            while waiting or running:
-                if time.monotonic() > until_monotonic:
-                    waiting.clear()
-                    if not running:
-                        break
-                while waiting and len(running) < side_by_side:
-                    job = waiting.pop()
-                    slot = node.open() if node else None
-                    process = _start(job, node, slot)
-                    if slot is not None:
-                        slots[process.pid] = slot
-                    running[process.pid] = (job, process)
-                    selector.register(_stdout(process), selectors.EVENT_READ, process.pid)
-                    listener.started(job)
-                events = selector.select(SHARE_SECONDS if node else None)
-                if node:
-                    node.divide()
-                for key, _ in events:
-                    job, process = running[key.data]
-                    if not _hear(job, process, listener):
-                        selector.unregister(_stdout(process))
-                        del running[key.data]
-                        results.append(_finish(job, process))
-                        if node:
-                            node.close(slots.pop(process.pid))
-                        listener.ended(results[-1])
-        finally:
-            _stop([process for _, process in running.values()])
-    return results
+    def _finish(self, job: Job, process: subprocess.Popen[bytes]) -> Result:
+        self._selector.unregister(_stdout(process))
+        del self._running[process.pid]
+        result = _result(job, process)
+        slot = self._slots.pop(process.pid)
+        if self._node:
+            self._node.close(slot)
+        return result
 
 
-def _start(job: Job, node: Node | None, slot: int | None) -> subprocess.Popen[bytes]:
-    plan = job.plan
-    if node:
-        plan = replace(plan, share={"descriptor": node.descriptor, "slot": slot, "sources": node.sources})
-    arguments = [plan.to_json(), str(job.directory), str(os.getpid())]
+def make_here(job: Job) -> Result:
+    """Make ``job`` on this machine, and wait for its end. If this is interrupted, the run stops too."""
+    process = start_session(job)
+    try:
+        return _result(job, process)
+    finally:
+        stop_processes([process])
+
+
+def start_session(job: Job, descriptors: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start the process that makes ``job``. It inherits ``descriptors``, and dies with the thread that called this."""
+    arguments = [job.plan.to_json(), str(job.directory), str(os.getpid())]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "suite.runs.session", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **PINNED},
-        pass_fds=[node.descriptor] if node else [],
+        pass_fds=descriptors,
         start_new_session=True,  # Ctrl-C reaches only this process, which then stops the runs
     )
+
+
+def stop_processes(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask them to stop, all at once; kill those that have not within ``STOP_SECONDS``."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        try:
+            process.communicate(timeout=max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def _stdout(process: subprocess.Popen[bytes]) -> IO[bytes]:
@@ -129,28 +115,13 @@ def _stdout(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdout
 
 
-def _hear(job: Job, process: subprocess.Popen[bytes], listener: Listener) -> bool:
-    """Take in the lines that have come; False at the end of them."""
-    chunk = os.read(_stdout(process).fileno(), 1 << 16)
+def _advances(job: Job, chunk: bytes) -> list[Advance]:
+    """The last of the lines that have come, if it is whole."""
     lines = [line.split() for line in chunk.splitlines()]
-    if lines and len(lines[-1]) == 2:
-        listener.advanced(job, int(lines[-1][0]), int(lines[-1][1]))
-    return bool(chunk)
+    return [Advance(job, int(lines[-1][0]), int(lines[-1][1]))] if lines and len(lines[-1]) == 2 else []
 
 
-def _finish(job: Job, process: subprocess.Popen[bytes]) -> Result:
+def _result(job: Job, process: subprocess.Popen[bytes]) -> Result:
     _, errors = process.communicate()
-    return Result(job, process.returncode, errors.decode(errors="replace").strip())
-
-
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask the runs to stop, which takes them a moment; kill those that do not."""
-    for process in processes:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-    for process in processes:
-        try:
-            process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+    said = errors.decode(errors="replace").strip()
+    return Result(job, process.returncode, said or (ending(process.returncode) if process.returncode else ""))

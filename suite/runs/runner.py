@@ -3,13 +3,15 @@
 import gc
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from suite.energy.ledger import Label, Phase
 from suite.runs.book import Book
 from suite.runs.engine import Engine, Event
+from suite.runs.files import DiskError
 from suite.runs.log import proposal_to_record
 from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.plan import RunPlan
@@ -39,13 +41,16 @@ class Runner:
         engine: Engine,
         book: Book,
         directory: Path,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """``interruptible``: entered where a signal may stop the run, which leaves ledger, log and strategy in step."""
         self._plan = plan
         self._spec = spec
         self._strategy = strategy
         self._trials = trials
         self._engine = engine
         self._book = book
+        self._interruptible = interruptible
         self._checkpoints = directory / "checkpoints"
         self._keeps = keeps_checkpoints(strategy.info)
         self._ready: set[int] = set()
@@ -63,9 +68,7 @@ class Runner:
                     self._re_ask(record)
                 elif record["record"] == "trial":
                     self._may_ask = True
-                    self._strategy.tell(
-                        self._trials.end(record["trial"], Outcome.from_record(record), record["joules"])
-                    )
+                    self._call("tell", self._trials.end(record["trial"], Outcome.from_record(record), record["joules"]))
                 elif record["record"] == "lost":
                     attempts[record["trial"]] = attempts.get(record["trial"], 0) + 1
         for number, proposal in list(self._trials.outstanding()):
@@ -135,7 +138,7 @@ class Runner:
     def _ask(self) -> Proposal | Signal:
         """The strategy's answer, checked and logged. All of that is the phase ``ask``."""
         with self._book.ledger.window("ask"):
-            answer: Proposal | Signal = _call(self._strategy, "ask")
+            answer: Proposal | Signal = self._call("ask")
             number = None
             if isinstance(answer, Proposal):
                 answer = self._trials.accept(answer)
@@ -146,7 +149,7 @@ class Runner:
         return answer
 
     def _re_ask(self, record: Mapping[str, Any]) -> None:
-        answer = _call(self._strategy, "ask")
+        answer = self._call("ask")
         answer = answer if isinstance(answer, Signal) else self._trials.accept(answer)
         self._may_ask = answer is not WAIT
         found, logged = proposal_to_record(answer), record["answer"]
@@ -193,7 +196,8 @@ class Runner:
 
     def _listen(self) -> None:
         """Wait for the workers and take in what they say; look after the time limit and the heartbeat."""
-        events = self._engine.wait(POLL_SECONDS)
+        with self._interruptible():
+            events = self._engine.wait(POLL_SECONDS)
         for event in events:
             if event.pid in self._engine.pids():
                 self._hear(event)
@@ -209,7 +213,11 @@ class Runner:
             case "outcome" if attempt:
                 ledger.relabel(event.pid, Label("idle"), event.cpu_ns)
                 del self._running[event.pid]
-                self._conclude(attempt, Outcome.from_record(event.message), self._engine.finish(event.pid))
+                outcome = Outcome.from_record(event.message)
+                self._conclude(attempt, outcome, self._engine.finish(event.pid))
+                if outcome.spoils_the_worker:
+                    self._remove(event.pid)
+                    self._start_worker()
             case "ready":
                 ledger.relabel(event.pid, Label("idle"), event.cpu_ns)
                 self._ready.add(event.pid)
@@ -217,6 +225,8 @@ class Runner:
                 raise RunError(event.message)
             case "unavailable":
                 raise TaskUnavailable(event.message)
+            case "disk":
+                raise DiskError(event.message)
             case "died":
                 self._bury(event.pid, attempt)
 
@@ -236,7 +246,7 @@ class Runner:
                 joules=joules,
                 returned=returned,
             )
-            _call(self._strategy, "tell", self._trials.end(attempt.number, outcome, joules))
+            self._call("tell", self._trials.end(attempt.number, outcome, joules))
         self._may_ask = True
 
     def _bury(self, pid: int, attempt: _Attempt | None) -> None:
@@ -269,6 +279,15 @@ class Runner:
         pid = self._engine.start()
         self._book.ledger.open_lane(pid, Label(phase), self._engine.marks_of(pid))
 
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """``method`` of the strategy. Whatever it raises becomes a ``RunError`` that names it."""
+        try:
+            with self._interruptible():
+                return getattr(self._strategy, method)(*arguments)
+        except Exception as error:
+            name = self._strategy.info.name
+            raise RunError(f"strategy {name} broke in {method}: {type(error).__name__}: {error}") from error
+
     def _spent(self) -> bool:
         limit = self._plan.budget.microjoules
         return limit is not None and self._book.charged() >= limit
@@ -277,11 +296,3 @@ class Runner:
 def keeps_checkpoints(info: StrategyInfo) -> bool:
     """Whether a strategy may go on from an earlier trial."""
     return bool(info.capabilities & {"fidelity", "mutation", "program"})
-
-
-def _call(strategy: Strategy, method: str, *arguments: Any) -> Any:
-    """``method`` of ``strategy``. Whatever it raises becomes a ``RunError`` that names it."""
-    try:
-        return getattr(strategy, method)(*arguments)
-    except Exception as error:
-        raise RunError(f"strategy {strategy.info.name} broke in {method}: {type(error).__name__}: {error}") from error

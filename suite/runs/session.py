@@ -1,23 +1,20 @@
 """One session of a run, in a process of its own: open or re-open the log, meter, search, close.
 
 Started by the board as ``python -P -m suite.runs.session PLAN DIRECTORY PARENT``. Exit status: 0 the run has ended,
-1 the strategy or the task broke its contract, 2 the plan, the log or the task's data cannot be used, 75 another process
-works on this run, 143 stopped by a signal, to be continued.
+1 the strategy or the task broke its contract, 2 the plan, the log or the task's data cannot be used, 74 the disk could
+not be written or read, 75 another process works on this run, 143 stopped by a signal, to be continued.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from suite import __version__
@@ -27,13 +24,16 @@ from suite.energy.ledger import Label, Ledger, Phase
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree, become_subreaper, die_with_parent
 from suite.runs.book import Book
+from suite.runs.claim import Busy, locked
 from suite.runs.engine import LocalEngine
+from suite.runs.files import DiskError
+from suite.runs.jobs import BROKEN, BUSY, DISK, ENDED, STOPPED, UNUSABLE
+from suite.runs.lines import LogWriter
 from suite.runs.log import (
     LOG_NAME,
     SCHEMA,
     Charge,
     LogError,
-    LogWriter,
     RunHeader,
     proposal_to_record,
     read_records,
@@ -46,6 +46,7 @@ from suite.runs.metering import open_meters
 from suite.runs.plan import ByHand, RunPlan, problem_of
 from suite.runs.program import Evaluations, as_asked, declared_spec, program_refusal
 from suite.runs.runner import Runner, keeps_checkpoints
+from suite.runs.stopping import Stopped, Stopper
 from suite.search.listed import Listed
 from suite.search.person import Person
 from suite.search.strategy import Problem, Program, Proposal, Strategy, StrategyInfo, is_program, refusal
@@ -54,30 +55,20 @@ from suite.task import TaskSpec
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
 DECLARED_REST_SECONDS = 0.02
 
-ENDED, BROKEN, UNUSABLE, BUSY, STOPPED = 0, 1, 2, 75, 143
-
 #: What a log's header and a plan must agree on; the rest (jobs, declared idle power) may change between sessions.
 _FIXED = ("role", "task", "strategy", "seed", "variant", "budget", "workers", "device", "meters")
 _FIXED_OF_A_METER = ("component", "meter", "tier", "source")
 
 
-class Busy(RuntimeError):
-    """Another process works on this run."""
-
-
-class Stopped(BaseException):
-    """A signal asked the run to stop; it can be continued."""
-
-
-def run_session(plan: RunPlan, directory: Path) -> None:
+def run_session(plan: RunPlan, directory: Path, stopper: Stopper) -> None:
     """Start the run in ``directory``, or go on with it; return once it has ended, or a person is to be asked again.
 
-    Raises ``LogError`` where the log there is another run's or damaged, ``Busy``, ``RunError``, ``TaskUnavailable``,
-    ``CatalogError``, ``Unavailable`` and ``OSError``.
+    Raises ``Stopped`` once ``stopper`` hears a signal, ``LogError`` where the log there is another run's or damaged,
+    ``Busy``, ``RunError``, ``TaskUnavailable``, ``DiskError``, ``CatalogError``, ``Unavailable`` and ``OSError``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / LOG_NAME
-    with _locked(directory):
+    with locked(directory):
         records, torn = read_records(path) if path.exists() else ([], 0)
         if records and records[-1]["record"] == "end":
             return
@@ -96,7 +87,7 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         _check_same(path, header, records)
         keep_bytes = path.stat().st_size - torn if records else 0
         with closing(LogWriter(path, keep_bytes)) as log:
-            _search(plan, header, strategy, Session(records), ledger, log, directory)
+            _search(plan, header, strategy, Session(records), ledger, log, directory, stopper)
 
 
 class Session:
@@ -131,12 +122,20 @@ def _search(
     ledger: Ledger,
     log: LogWriter,
     directory: Path,
+    stopper: Stopper,
 ) -> None:
+    stopper.close()
     book = Book(ledger, past.charge(), log, past.total_microjoules, _report)
     spec, info = as_asked(header.task, factory.info)
     program = plan if plan.program else None
     engine = LocalEngine(
-        plan.task, plan.device, directory / "worker.log", keeps_checkpoints(info), plan.variant, program
+        plan.task,
+        plan.device,
+        directory / "worker.log",
+        keeps_checkpoints(info),
+        plan.variant,
+        program,
+        plan.memory_gib,
     )
     crosscheck = CrossCheck(plan.crosscheck)
     try:
@@ -150,11 +149,12 @@ def _search(
         if plan.by_hand and plan.by_hand.answers:
             _take_down(plan.by_hand, watts_while_thinking(plan, header, rest_watts), book)
         trials = Trials(spec, info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
-        with ledger.window("resume" if past.resumed else "ask"):
+        with ledger.window("resume" if past.resumed else "ask"), stopper.opened():
             strategy = build(factory, plan, header.task, trials, past)
-        runner = Runner(plan, spec, strategy, trials, engine, book, directory)
+        runner = Runner(plan, spec, strategy, trials, engine, book, directory, stopper.opened)
         with ledger.window(setup):
-            crosscheck.start()
+            with stopper.opened():
+                crosscheck.start()
             runner.open(setup)
         if past.resumed:
             runner.resume(past.records)
@@ -168,7 +168,7 @@ def _search(
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("end", sync=True, reason=reason, crosscheck=figures, rest_watts=rest_watts)
         shutil.rmtree(directory / "checkpoints", ignore_errors=True)
-    except (RunError, TaskUnavailable, Stopped):
+    except (RunError, TaskUnavailable, DiskError, Stopped):
         book.write("heartbeat", sync=True)
         raise
     finally:
@@ -269,6 +269,7 @@ def header_of(
         unmetered=unmetered,
         default_mix=plan.default_mix,
         program=plan.program,
+        memory_gib=plan.memory_gib,
     )
 
 
@@ -302,17 +303,6 @@ def _through_json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Hold the run's lock, which the system releases however this process ends."""
-    with (directory / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"{directory}: another process works on this run") from None
-        yield
-
-
 def _report(charged_microjoules: int, spent_microjoules: int) -> None:
     """A line for whoever started this process: how far the run is, and what this session took."""
     with suppress(BrokenPipeError):
@@ -320,17 +310,20 @@ def _report(charged_microjoules: int, spent_microjoules: int) -> None:
         sys.stdout.flush()
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped
+def disk_message(directory: Path, error: OSError) -> str:
+    """What to say where the disk of a run's directory failed it."""
+    return (
+        f"{error.filename or directory}: {error.strerror or error}. The run was stopped, and what was logged is kept: "
+        "make room, or see that the directory can be written, and run the same command again"
+    )
 
 
 def main(plan: str, directory: str, parent: str) -> int:
     die_with_parent(int(parent))
     become_subreaper()
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+    stopper = Stopper()
     try:
-        run_session(RunPlan.from_json(plan), Path(directory))
+        run_session(RunPlan.from_json(plan), Path(directory), stopper)
     except Stopped:
         return STOPPED
     except RunError as error:
@@ -342,9 +335,12 @@ def main(plan: str, directory: str, parent: str) -> int:
     except (CatalogError, LogError, TaskUnavailable, Unavailable) as error:
         print(error, file=sys.stderr)
         return UNUSABLE
+    except DiskError as error:
+        print(error, file=sys.stderr)
+        return DISK
     except OSError as error:
-        print(f"{directory}: {error.strerror or error}", file=sys.stderr)
-        return UNUSABLE
+        print(disk_message(Path(directory), error), file=sys.stderr)
+        return DISK
     return ENDED
 
 

@@ -1,16 +1,24 @@
 """One trial, as a worker makes it: train up to the fidelity asked for, keep the checkpoint, validate, test."""
 
+import errno
+import io
 import math
-import os
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from suite.energy.ledger import Phase
 from suite.energy.processes import own_cpu_ns
+from suite.runs.files import DiskError, write_whole
 from suite.search.strategy import Status
 from suite.space import Configuration
 from suite.task import Checkpoint, Split, Task
+
+#: What a disk says that is full, read-only, gone, or out of order.
+DISK_ERRORS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN}
+)
 
 
 class Order(NamedTuple):
@@ -48,6 +56,11 @@ class Outcome(NamedTuple):
     curve: Sequence[Point] | None = None
     lost_cpu_ns: int = 0
 
+    @property
+    def spoils_the_worker(self) -> bool:
+        """A CUDA context that met an error answers every later call with it."""
+        return self.status == "failed" and "CUDA error" in self.reason
+
     def to_record(self) -> dict[str, Any]:
         """For the log; what belongs to recordings is left out of others."""
         record = self._asdict()
@@ -72,7 +85,7 @@ class _Failed(Exception):
 def make(task: Task, data: Any, order: Order, device: str, enter: Callable[[Phase], None]) -> Outcome:
     """Carry ``order`` out. ``enter`` is told of each change of phase after training.
 
-    Whatever the task raises fails the trial.
+    Whatever the task raises fails the trial, but what a disk does to it: raises ``DiskError`` for that.
     """
     if order.record:
         return _recorded(task, data, order, device)
@@ -82,10 +95,10 @@ def make(task: Task, data: Any, order: Order, device: str, enter: Callable[[Phas
         validation = _value(task, data, checkpoint, "validation")
         enter("test")
         return Outcome("ok", validation, _value(task, data, checkpoint, "test"))
-    except _Failed as error:
-        return Outcome("failed", reason=str(error))
+    except DiskError:
+        raise
     except Exception as error:
-        return Outcome("failed", reason=f"{type(error).__name__}: {error}")
+        return Outcome("failed", reason=_reason(error))
 
 
 def _recorded(task: Task, data: Any, order: Order, device: str) -> Outcome:
@@ -107,11 +120,25 @@ def _recorded(task: Task, data: Any, order: Order, device: str) -> Outcome:
             if checkpoint.fidelity >= order.fidelity:
                 return Outcome("ok", validation, test, curve=points)
         reason = f"the training ended before {order.fidelity} {task.spec.fidelity.unit}"
-    except _Failed as error:
-        reason = str(error)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = _reason(error)
     return Outcome("failed", reason=reason, curve=points, lost_cpu_ns=own_cpu_ns() - began)
+
+
+def _reason(error: Exception) -> str:
+    """Why the trial failed. Raises ``DiskError`` where the disk did."""
+    if isinstance(error, _Failed):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        raise DiskError(f"a trial met a disk that is full or out of order: {error}") from error
+    return f"{type(error).__name__}: {error}{_limit(error)}"
+
+
+def _limit(error: Exception) -> str:
+    """The limit that an allocation failed at, if there is one."""
+    limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    of_memory = isinstance(error, MemoryError) or "allocate memory" in str(error)
+    return f" (memory limit: {limit / 2**30:g} GiB)" if of_memory and limit != resource.RLIM_INFINITY else ""
 
 
 def _train(task: Task, data: Any, order: Order, device: str) -> Checkpoint:
@@ -135,19 +162,24 @@ def _value(task: Task, data: Any, checkpoint: Checkpoint, split: Split) -> float
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write to a file beside ``path``, sync, rename: whoever finds ``path`` finds it whole."""
+    """Raises ``DiskError``."""
     import torch  # only where checkpoints are kept
 
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save({"fidelity": checkpoint.fidelity, "state": dict(checkpoint.state)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    content = io.BytesIO()
+    torch.save({"fidelity": checkpoint.fidelity, "state": dict(checkpoint.state)}, content)
+    try:
+        write_whole(path, content.getbuffer())
+    except OSError as error:
+        raise DiskError(f"{path}: this checkpoint cannot be written: {error.strerror}") from error
 
 
 def read_checkpoint(path: str) -> Checkpoint:
+    """Raises ``DiskError``."""
     import torch
 
-    kept = torch.load(path, weights_only=True)
+    try:
+        content = io.BytesIO(Path(path).read_bytes())
+    except OSError as error:
+        raise DiskError(f"{path}: this checkpoint cannot be read: {error.strerror}") from error
+    kept = torch.load(content, weights_only=True)
     return Checkpoint(kept["fidelity"], kept["state"])

@@ -4,7 +4,7 @@ Speaks JSON lines over a socket that it inherits, and nothing else, so that a ta
 
     <- {"ready": versions, "cpu_ns": n}  |  {"error": message, "cpu_ns": n}  |  {"unavailable": message, "cpu_ns": n}
     -> an Order
-    <- {"outcome": {...}, "cpu_ns": n}
+    <- {"outcome": {...}, "cpu_ns": n}  |  {"disk": message, "cpu_ns": n}
 
 Every message carries the CPU time of this process and of its ended children at that moment. Changes of phase within a
 trial are marked in shared memory (``suite.energy.marks``).
@@ -12,6 +12,7 @@ trial are marked in shared memory (``suite.energy.marks``).
 
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ from suite.data import DataError
 from suite.energy.ledger import Phase
 from suite.energy.marks import Marks
 from suite.energy.processes import become_subreaper, die_with_parent, own_cpu_ns, reap
+from suite.runs.files import DiskError
 from suite.runs.machine import package_version
 from suite.runs.plan import RunPlan
 from suite.runs.program import posed
@@ -94,7 +96,10 @@ def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, vari
     gc.freeze()  # what is loaded by now stays: collections need not walk through it again
     line.say(ready={"torch": package_version("torch")})
     while order := line.order():
-        line.conclude(make(task, data, order, device, line.enter))
+        try:
+            line.conclude(make(task, data, order, device, line.enter))
+        except DiskError as error:
+            line.say(disk=str(error))
 
 
 def complaint(task_name: str, error: Exception) -> dict[str, str]:
@@ -133,6 +138,18 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
+def limit_memory(gib: str) -> None:
+    """Let allocations beyond so many GiB fail, in this process and in each that it starts; all where ``gib`` is empty.
+
+    Where memory runs out all the same, the system is to end this process rather than the run, which then goes on.
+    """
+    if gib:
+        limit = round(float(gib) * 2**30)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
 def end_children() -> int:
     """Wait for the children that have ended, so that their CPU time counts; end and count those that still live."""
     if not reap():
@@ -155,10 +172,19 @@ def children() -> list[int]:
 
 
 def main(
-    descriptor: str, shared: str, task_name: str, device: str, keep: str, variant: str, parent: str, program: str
+    descriptor: str,
+    shared: str,
+    task_name: str,
+    device: str,
+    keep: str,
+    variant: str,
+    parent: str,
+    program: str,
+    memory_gib: str,
 ) -> None:
     die_with_parent(int(parent))
     become_subreaper()
+    limit_memory(memory_gib)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides when to stop
     with socket.socket(fileno=int(descriptor)) as connection, suppress(BrokenPipeError, ConnectionResetError):
         line = Line(connection, Marks(int(shared)), device)

@@ -27,7 +27,8 @@ from suite.energy.meter import Means
 from suite.energy.processes import ProcessTree, process_clock_ns
 from suite.runs.book import Book
 from suite.runs.engine import LocalEngine
-from suite.runs.log import Charge, LogWriter
+from suite.runs.lines import LogWriter
+from suite.runs.log import Charge
 from suite.runs.memory import Trials
 from suite.runs.plan import RunPlan
 from suite.runs.runner import Runner

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suite.runs.log import LOG_NAME, RunLog, encode, read_log
+from suite.runs.lines import encode
+from suite.runs.log import LOG_NAME, RunLog, read_log
 from suite.score.board import Board, score
 from suite.score.ranks import RESAMPLES
 from tests.score.make import run, spec

@@ -7,7 +7,7 @@ import pytest
 
 from suite.replay.record import Amounts, Recording
 from suite.runs.board import Settings
-from suite.runs.processes import Silent
+from suite.runs.jobs import Silent
 from tests.conftest import HERE
 
 AMOUNTS = Amounts(sobol=63, near=24, repeated=30, seeds=3, anchors=4)

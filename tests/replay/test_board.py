@@ -10,8 +10,8 @@ import pytest
 
 from suite.replay.board import ReplayBoard, ReplaySettings
 from suite.runs.board import Board, BoardError, Settings, find_logs
+from suite.runs.jobs import Silent
 from suite.runs.log import read_log
-from suite.runs.processes import Silent
 from suite.score.board import score
 
 SMALL = ReplaySettings(budget=8.0, search_watts=0.0)

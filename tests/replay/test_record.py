@@ -12,8 +12,8 @@ from suite.catalog import task_spec
 from suite.replay.record import Amounts, Recording, near, sobol
 from suite.replay.table import Facts, TableError, _shares, read_table, write_table
 from suite.runs.board import BoardError, Settings
+from suite.runs.jobs import Silent
 from suite.runs.log import read_log
-from suite.runs.processes import Silent
 from suite.space import canonical, complete
 from tests.conftest import HERE
 from tests.replay.conftest import AMOUNTS

@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suite.energy.ledger import Segment
+from suite.runs.lines import LogWriter, encode
 from suite.runs.log import (
     Charge,
     LogError,
-    LogWriter,
     RunHeader,
-    encode,
     proposal_from_record,
     proposal_to_record,
     read_log,

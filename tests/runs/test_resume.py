@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from suite.runs.log import LOG_NAME, RunLog, encode, read_log, read_records
+from suite.runs.lines import encode
+from suite.runs.log import LOG_NAME, RunLog, read_log, read_records
 from suite.runs.plan import RunPlan
 from tests.conftest import SCRIPTED, VALLEY, budget, script, session
 

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 from suite.runs.board import Settings
+from suite.runs.jobs import Job, Silent, run_jobs
 from suite.runs.log import RunLog, read_log
 from suite.runs.metering import NODE_NAME, node_of, write_node
 from suite.runs.plan import RunPlan
-from suite.runs.processes import Job, Silent, run_jobs
+from suite.runs.processes import LocalRuns
 from tests.conftest import HERE, SCRIPTED, budget, script
 
 WALL = f"{HERE / 'runs' / 'shared_counter.py'}:Wall"
@@ -21,7 +22,7 @@ def test_shares_of_all_runs_and_the_remainder_sum_to_the_counter(tmp_path: Path)
     ]
     jobs = [Job(f"run {plan.seed}", plan, tmp_path / str(plan.seed)) for plan in plans]
     node = node_of(selection, jobs=2)
-    results = run_jobs(jobs, 2, Silent(), node)
+    results = run_jobs(jobs, LocalRuns(2, node), Silent())
     assert all(result.ok for result in results), [result.message for result in results]
     write_node(node, tmp_path)
     logs: list[RunLog] = [read_log(job.directory) for job in jobs]
