@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from suite.commands.engines import engine_for, engines
 from suite.commands.options import JSON, examples, print_json, progress, running, seeds_of, settings
 from suite.commands.rank import logs_below
 
@@ -56,6 +57,7 @@ from suite.commands.rank import logs_below
     help="A program board: every strategy searches the hyper-parameters of each task's differentiable problem. "
     "Implied by a strategy that is a program.",
 )
+@engines
 @click.option("--plan-only", is_flag=True, help="Write down what is to run, and make none of it.")
 @running
 @JSON
@@ -69,6 +71,9 @@ def run(
     out: Path,
     replay: bool,
     plan_only: bool,
+    engine: str,
+    engine_options: Sequence[str],
+    shared_metering: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -82,13 +87,16 @@ def run(
         )
     if tasks:
         board, wanted = _asked(tasks, strategies, out, replay, options)
-        with board.claim:
-            _planned(board, board.plan(*wanted, seeds_of(seeds)), plan_only, as_json)
-        return
-    _refuse_settings(context)
-    board = _reopened(out)
+    else:
+        _refuse_settings(context)
+        board, wanted = _reopened(out), None
+    made_by = engine_for(board, engine, engine_options, shared_metering)
     with board.claim:
-        _planned(board, _kept(out), plan_only, as_json)
+        entries = board.plan(*wanted, seeds_of(seeds)) if wanted else _kept(out)
+        if plan_only:
+            _say_planned(entries, out, as_json)
+        else:
+            _go_on(board, entries, made_by, as_json)
 
 
 def _asked(
@@ -128,7 +136,7 @@ def _kept(out: Path) -> list[Any]:
 
 def _refuse_settings(context: click.Context) -> None:
     """A board that is gone on with as planned has its settings already. Raises ``click.UsageError``."""
-    free = {"out", "plan_only", "as_json"}
+    free = {"out", "plan_only", "engine", "engine_options", "shared_metering", "as_json"}
     given = [
         parameter.opts[0]
         for parameter in context.command.params
@@ -139,18 +147,19 @@ def _refuse_settings(context: click.Context) -> None:
         raise click.UsageError(f"{', '.join(given)}: what is planned is gone on with by the settings that it has")
 
 
-def _planned(board: Any, entries: Sequence[Any], plan_only: bool, as_json: bool) -> None:
-    """Make what is planned, unless that is all, and say how it went."""
+def _say_planned(entries: Sequence[Any], out: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"planned": [entry.run for entry in entries]})
+    else:
+        click.echo(f"{len(entries)} runs are planned. Make them with: carbon-suite run --out {out}")
+
+
+def _go_on(board: Any, entries: Sequence[Any], engine: Any, as_json: bool) -> None:
+    """Make what is planned, and say how it went."""
     from suite.runs.log import LOG_NAME
 
     out = board.directory
-    if plan_only:
-        if as_json:
-            print_json({"planned": [entry.run for entry in entries]})
-        else:
-            click.echo(f"{len(entries)} runs are planned. Make them with: carbon-suite run --out {out}")
-        return
-    summary = _replay(board, entries) if board.tier == "replay" else _make(board, entries)
+    summary = _replay(board, entries, engine) if board.tier == "replay" else _make(board, entries, engine)
     if as_json:
         print_json({**summary, "logs": sorted(str(path) for path in (out / "runs").rglob(LOG_NAME))})
     else:
@@ -179,7 +188,7 @@ def demo(out: Path) -> None:
     _exit(summary)
 
 
-def _make(board: Any, entries: Sequence[Any]) -> dict[str, Any]:
+def _make(board: Any, entries: Sequence[Any], engine: Any = None) -> dict[str, Any]:
     """Calibrate and run. What was made and what it took."""
     from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
     from suite.energy.ledger import JOULES_PER_KWH
@@ -188,11 +197,11 @@ def _make(board: Any, entries: Sequence[Any]) -> dict[str, Any]:
         click.echo(sentence, err=True)
     tasks = list(dict.fromkeys(entry.task for entry in entries))
     with progress("calibration", len(tasks) * board.settings.default_trainings) as shown:
-        results, microjoules = board.calibrate(tasks, shown), shown.microjoules
+        results, microjoules = board.calibrate(tasks, shown, engine), shown.microjoules
     ready = all(result.ok for result in results)
     if ready:
         with progress("board", len(entries)) as shown:
-            results = board.make(entries, shown)
+            results = board.make(entries, shown, engine)
             microjoules += shown.microjoules
     kwh = microjoules / 1e6 / JOULES_PER_KWH
     return {
@@ -204,13 +213,13 @@ def _make(board: Any, entries: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _replay(board: Any, entries: Sequence[Any]) -> dict[str, Any]:
+def _replay(board: Any, entries: Sequence[Any], engine: Any) -> dict[str, Any]:
     """Replay the runs. What was made, and the recorded energy that it stands for."""
     from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
     from suite.energy.ledger import JOULES_PER_KWH
 
     with progress("replayed", len(entries)) as shown:
-        results, microjoules = board.make(entries, shown), shown.microjoules
+        results, microjoules = board.make(entries, shown, engine), shown.microjoules
     kwh = microjoules / 1e6 / JOULES_PER_KWH
     return {
         **_outcome(results, len(entries)),

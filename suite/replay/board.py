@@ -23,7 +23,7 @@ from suite.runs.board import (
 )
 from suite.runs.claim import Claim
 from suite.runs.files import write_whole
-from suite.runs.jobs import Listener, Result, RunEngine
+from suite.runs.jobs import EngineFactory, Listener, Result
 from suite.runs.log import Budget
 from suite.runs.plan import RunPlan
 
@@ -57,10 +57,8 @@ class ReplayBoard:
 
     tier: Final = "replay"
 
-    def __init__(self, directory: Path, settings: ReplaySettings, engine: RunEngine | None = None) -> None:
-        """``engine`` makes the runs; processes on this machine where it is None."""
+    def __init__(self, directory: Path, settings: ReplaySettings) -> None:
         self.directory, self.settings = directory, settings
-        self._engine = lambda: engine or ReplayRuns(settings.jobs)
         directory.mkdir(parents=True, exist_ok=True)
         self.claim = Claim(directory)
         path = directory / BOARD_NAME
@@ -72,26 +70,29 @@ class ReplayBoard:
         _check(path, settings)
 
     @classmethod
-    def reopen(cls, directory: Path, jobs: int = 1, engine: RunEngine | None = None) -> Self:
+    def reopen(cls, directory: Path, jobs: int = 1) -> Self:
         """The replayed board in ``directory``, with the settings that it was made with. Raises ``BoardError``."""
         kept = _kept(directory / BOARD_NAME)
         given = {name: value for name, value in kept.items() if name != "replay"}
-        return cls(directory, ReplaySettings(**given, jobs=jobs), engine)
+        return cls(directory, ReplaySettings(**given, jobs=jobs))
 
     def plan(self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> list[Entry]:
         """Write down that each strategy is to be run on each task with each seed. Returns these runs."""
         with self.claim:
             return add_runs(self.directory, tasks, strategies, seeds)
 
-    def make(self, entries: Sequence[Entry], listener: Listener) -> list[Result]:
-        """Make the planned runs that have not ended. Raises ``BoardError`` where a task's table cannot be used."""
+    def make(self, entries: Sequence[Entry], listener: Listener, engine: EngineFactory | None = None) -> list[Result]:
+        """Make the planned runs that have not ended, by ``engine``, or by processes on this machine where it is None.
+
+        Raises ``BoardError`` where a task's table cannot be used.
+        """
         try:
             plans = {task: _plan(task, self.settings) for task in dict.fromkeys(entry.task for entry in entries)}
         except TableError as error:
             raise BoardError(str(error)) from error
         jobs = [job_of(self.directory, plans[entry.task], entry) for entry in entries]
         with self.claim:
-            return make_recorded(jobs, self._engine, self.directory, listener)
+            return make_recorded(jobs, engine or (lambda: ReplayRuns(self.settings.jobs)), self.directory, listener)
 
     def run(
         self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], listener: Listener

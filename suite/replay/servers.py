@@ -96,16 +96,15 @@ class ReplayRuns:
         self._selector.close()
 
 
-def make_replay_here(job: Job) -> Result:
+def make_replay_here(job: Job) -> Sequence[Advance | Result]:
     """Make ``job`` in a process that this one keeps for the next."""
     server = _kept_server()
     server.give(job)
-    result = server.answer(job)[-1]
-    assert isinstance(result, Result)
-    if result.status == KILLED:
+    answer = server.answer(job)
+    if len(answer) == 1:  # it is gone
         server.close()
         _kept_server.cache_clear()
-    return result
+    return answer
 
 
 @cache

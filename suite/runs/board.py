@@ -13,7 +13,7 @@ The settings are fixed by the first command; a later one may add runs, and goes 
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from suite.runs.agenda import CALIBRATION, PLAN_NAME, RUNS, Attempts, Entry, add
 from suite.runs.claim import LOCK_NAME, Claim
 from suite.runs.files import write_whole
 from suite.runs.glance import has_ended
-from suite.runs.jobs import ENDED, Job, Listener, Result, RunEngine, run_jobs
+from suite.runs.jobs import ENDED, EngineFactory, Job, Listener, Result, run_jobs
 from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
 from suite.runs.metering import node_of, open_meters, write_node
 from suite.runs.plan import ByHand, RunPlan
@@ -163,11 +163,9 @@ class Board:
     things holds it throughout. Taking it raises ``BoardBusy`` while another process has it.
     """
 
-    def __init__(self, directory: Path, settings: Settings, engine: RunEngine | None = None) -> None:
-        """``engine`` makes the runs; processes on this machine where it is None."""
+    def __init__(self, directory: Path, settings: Settings) -> None:
         self.directory = directory
         self.settings = settings
-        self._engine = engine
         self._references: dict[str, Reference] = {}
         kept = _read(directory)
         self.claim = Claim(directory)
@@ -184,7 +182,7 @@ class Board:
         return self.sources.tier
 
     @classmethod
-    def reopen(cls, directory: Path, engine: RunEngine | None = None) -> Self:
+    def reopen(cls, directory: Path) -> Self:
         """The board in ``directory``, with the settings that it was made with. Raises ``BoardError``."""
         kept = _read(directory) if directory.is_dir() else None
         if kept is None:
@@ -193,16 +191,19 @@ class Board:
             settings = Settings(**{**kept["settings"], "meters": tuple(kept["settings"]["meters"])})
         except (KeyError, TypeError) as error:
             raise BoardError(f"{directory} holds a board that another release made: {error}") from error
-        return cls(directory, settings, engine)
+        return cls(directory, settings)
 
-    def calibrate(self, tasks: Sequence[str], listener: Listener) -> list[Result]:
-        """Train each task's default where that has not been done yet. Returns how it went, failures included."""
+    def calibrate(self, tasks: Sequence[str], listener: Listener, engine: EngineFactory | None = None) -> list[Result]:
+        """Train each task's default where that has not been done yet. Returns how it went, failures included.
+
+        ``engine`` makes the runs; processes on this machine where it is None.
+        """
         missing = [task for task in tasks if task_spec(task).name not in self._references]
         jobs = {
             task: [self._calibration(task, seed) for seed in range(self.settings.default_trainings)] for task in missing
         }
         with self.claim:
-            results = self._make([job for several in jobs.values() for job in several], listener)
+            results = self._make([job for several in jobs.values() for job in several], listener, engine)
             if all(result.ok for result in results):
                 for task, several in jobs.items():
                     logs = [read_log(job.directory) for job in several]
@@ -215,11 +216,12 @@ class Board:
         with self.claim:
             return add_runs(self.directory, tasks, strategies, seeds)
 
-    def make(self, entries: Sequence[Entry], listener: Listener) -> list[Result]:
-        """Make, or go on with, planned runs whose tasks have been calibrated."""
+    def make(self, entries: Sequence[Entry], listener: Listener, engine: EngineFactory | None = None) -> list[Result]:
+        """Make, or go on with, planned runs whose tasks have been calibrated; by ``engine`` as in ``calibrate``."""
         plans = {task: self._plan(task) for task in dict.fromkeys(entry.task for entry in entries)}
         with self.claim:
-            return self._make([job_of(self.directory, plans[entry.task], entry) for entry in entries], listener)
+            jobs = [job_of(self.directory, plans[entry.task], entry) for entry in entries]
+            return self._make(jobs, listener, engine)
 
     def run(
         self, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], listener: Listener
@@ -228,13 +230,12 @@ class Board:
         with self.claim:
             return self.make(self.plan(tasks, strategies, seeds), listener)
 
-    def _make(self, jobs: Sequence[Job], listener: Listener) -> list[Result]:
-        def engine() -> RunEngine:
-            return self._engine or LocalRuns(self.settings.jobs, node)
-
-        node = None if self._engine else node_of(self.sources, self.settings.jobs)
-        try:
+    def _make(self, jobs: Sequence[Job], listener: Listener, engine: EngineFactory | None) -> list[Result]:
+        if engine:
             return make_recorded(jobs, engine, self.directory, listener)
+        node = node_of(self.sources, self.settings.jobs)
+        try:
+            return make_recorded(jobs, lambda: LocalRuns(self.settings.jobs, node), self.directory, listener)
         finally:
             write_node(node, self.directory)
 
@@ -356,9 +357,7 @@ def make_runs(
         write_node(node, directory)
 
 
-def make_recorded(
-    jobs: Sequence[Job], engine: Callable[[], RunEngine], directory: Path, listener: Listener
-) -> list[Result]:
+def make_recorded(jobs: Sequence[Job], engine: EngineFactory, directory: Path, listener: Listener) -> list[Result]:
     """Make those of ``jobs`` that have not ended, every attempt recorded in the plan of the board in ``directory``."""
     results = {job.name: Result(job, ENDED, "") for job in jobs if has_ended(job.directory)}
     for result in results.values():

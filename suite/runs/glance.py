@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from suite.runs.lines import decode
+from suite.runs.lines import decode, is_record, read_lines
 from suite.runs.log import LOG_NAME, LogError
 
 BLOCK_BYTES: Final = 1 << 14
@@ -33,11 +33,12 @@ def glance(directory: Path) -> Glance | None:
 
 def has_ended(directory: Path) -> bool:
     """Whether the run in ``directory`` has ended. One whose log is damaged has not: going on with it says why."""
+    path = directory / LOG_NAME
     try:
         found = glance(directory)
+        return found is not None and found.ended is not None and all(map(is_record, read_lines(path)[0]))
     except LogError:
         return False
-    return found is not None and found.ended is not None
 
 
 def _last_line(path: Path) -> bytes | None:

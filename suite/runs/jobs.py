@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -91,8 +91,16 @@ class RunEngine(Protocol):
         ...
 
 
-#: Makes one job to its end where it is called: what engines send to the nodes of a cluster.
-Maker = Callable[[Job], Result]
+#: Makes one job to its end where it is called: what engines send to the nodes of a cluster. The result comes last.
+Maker = Callable[[Job], Sequence["Advance | Result"]]
+
+
+#: Starts the engine, once there is something to be made.
+EngineFactory = Callable[[], RunEngine]
+
+
+class EngineError(ValueError):
+    """An engine that cannot be used here; the message says what to do."""
 
 
 def run_jobs(
@@ -132,6 +140,22 @@ def run_jobs(
     finally:
         engine.stop()
     return results
+
+
+def elsewhere(job: Job) -> Job:
+    """``job`` as a process in another folder finds it."""
+    plan = replace(job.plan, task=_absolute(job.plan.task), strategy=_absolute(job.plan.strategy))
+    return replace(job, plan=plan, directory=job.directory.resolve())
+
+
+def _absolute(name: str) -> str:
+    file, colon, attribute = name.rpartition(":")
+    return f"{Path(file).resolve()}:{attribute}" if colon and file.endswith(".py") else name
+
+
+def of_job(job: Job, events: Sequence[Advance | Result]) -> list[Advance | Result]:
+    """What came from elsewhere, of ``job`` as it is known here."""
+    return [replace(each, job=job) if isinstance(each, Result) else each._replace(job=job) for each in events]
 
 
 def ending(status: int) -> str:

@@ -64,14 +64,14 @@ def read_lines(path: Path) -> tuple[list[bytes], int]:
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror}") from error
     *lines, rest = content.split(b"\n")
-    if _is_record(rest[:-1]):  # more than a kill can leave of a line: its end was changed
+    if is_record(rest[:-1]):  # more than a kill can leave of a line: its end was changed
         return [*lines, rest], 0
     return lines, len(rest)
 
 
 def decode(path: Path, number: int | str, line: bytes, of: str = "a trial log") -> dict[str, Any]:
     """The record in ``line``, at ``number`` of the file at ``path``. Raises ``LogError`` that names both."""
-    if not _is_record(line):
+    if not is_record(line):
         raise LogError(
             f"{path}:{number}: this line is not a record of {of}, or was changed after it was written "
             "(its checksum does not match); restore the file or move it away"
@@ -80,6 +80,7 @@ def decode(path: Path, number: int | str, line: bytes, of: str = "a trial log") 
     return record
 
 
-def _is_record(line: bytes) -> bool:
+def is_record(line: bytes) -> bool:
+    """Whether the checksum of ``line`` is right."""
     found = _CHECKSUM.fullmatch(line[-_CHECKSUM_BYTES:])
     return found is not None and int(found[1], 16) == zlib.crc32(line[:-_CHECKSUM_BYTES] + b"}")

@@ -66,18 +66,22 @@ class LocalRuns:
     def _finish(self, job: Job, process: subprocess.Popen[bytes]) -> Result:
         self._selector.unregister(_stdout(process))
         del self._running[process.pid]
-        result = _result(job, process)
+        _, errors = process.communicate()
+        result = _result(job, process, errors)
         slot = self._slots.pop(process.pid)
         if self._node:
             self._node.close(slot)
         return result
 
 
-def make_here(job: Job) -> Result:
+def make_here(job: Job) -> Sequence[Advance | Result]:
     """Make ``job`` on this machine, and wait for its end. If this is interrupted, the run stops too."""
     process = start_session(job)
     try:
-        return _result(job, process)
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                said, errors = process.communicate(timeout=WAIT_SECONDS)  # an interrupt is heard in between
+                return [*_advances(job, said), _result(job, process, errors)]
     finally:
         stop_processes([process])
 
@@ -99,8 +103,7 @@ def start_session(job: Job, descriptors: Sequence[int] = ()) -> subprocess.Popen
 def stop_processes(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """Ask them to stop, all at once; kill those that have not within ``STOP_SECONDS``."""
     for process in processes:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
     until = time.monotonic() + STOP_SECONDS
     for process in processes:
         try:
@@ -121,7 +124,6 @@ def _advances(job: Job, chunk: bytes) -> list[Advance]:
     return [Advance(job, int(lines[-1][0]), int(lines[-1][1]))] if lines and len(lines[-1]) == 2 else []
 
 
-def _result(job: Job, process: subprocess.Popen[bytes]) -> Result:
-    _, errors = process.communicate()
+def _result(job: Job, process: subprocess.Popen[bytes], errors: bytes) -> Result:
     said = errors.decode(errors="replace").strip()
     return Result(job, process.returncode, said or (ending(process.returncode) if process.returncode else ""))

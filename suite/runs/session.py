@@ -312,9 +312,13 @@ def _report(charged_microjoules: int, spent_microjoules: int) -> None:
 
 def disk_message(directory: Path, error: OSError) -> str:
     """What to say where the disk of a run's directory failed it."""
+    return _disk_message(f"{error.filename or directory}: {error.strerror or error}")
+
+
+def _disk_message(said: str) -> str:
     return (
-        f"{error.filename or directory}: {error.strerror or error}. The run was stopped, and what was logged is kept: "
-        "make room, or see that the directory can be written, and run the same command again"
+        f"{said}. The run was stopped, and what was logged is kept: make room, or see that the directory can be "
+        "written, and run the same command again"
     )
 
 
@@ -336,7 +340,7 @@ def main(plan: str, directory: str, parent: str) -> int:
         print(error, file=sys.stderr)
         return UNUSABLE
     except DiskError as error:
-        print(error, file=sys.stderr)
+        print(_disk_message(str(error)), file=sys.stderr)
         return DISK
     except OSError as error:
         print(disk_message(Path(directory), error), file=sys.stderr)

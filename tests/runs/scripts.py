@@ -50,6 +50,18 @@ class Hangs(Acts):
     acts = ("hang", "work")
 
 
+class Fails(Acts):
+    """Runs into limits of the machine, and goes on."""
+
+    info: ClassVar = StrategyInfo("fails", family="tests", summary="what the machine does to a trial")
+    acts = ("work", "allocate", "work", "killed", "freeze", "cuda", "work")
+
+
+class Fills(Acts):
+    info: ClassVar = StrategyInfo("fills", family="tests", summary="the second trial meets a full disk")
+    acts = ("work", "full", "work")
+
+
 class SlowTest(Acts):
     info: ClassVar = StrategyInfo(
         "slow-test",

@@ -1,13 +1,16 @@
 """Tasks made to go wrong, or to spend energy where it must be seen. Each trial does what its configuration says."""
 
 import ctypes
+import errno
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 from ConfigSpace import Categorical, ConfigurationSpace, Float
 
 from suite.space import Configuration
@@ -42,6 +45,11 @@ SPACE.add(
             "linger",
             "short",
             "slow_test",
+            "allocate",
+            "killed",
+            "freeze",
+            "cuda",
+            "full",
         ],
         default="work",
     ),
@@ -75,6 +83,16 @@ def act_out(act: str) -> None:
             subprocess.run([sys.executable, "-S", "-c", _BURN], check=True)
         case "orphan":
             subprocess.run([sys.executable, "-S", "-c", _ORPHAN], check=True, stdout=subprocess.PIPE)  # till it ends
+        case "allocate":
+            np.ones(2**29)  # 4 GiB
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "freeze":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "cuda":
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        case "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/cache")
         case "linger":
             subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(3600)"], start_new_session=True)
 
