@@ -1,7 +1,8 @@
 """A board of 10,000 planned runs: what planning it, asking for its status and going on with it take.
 
-Each is the whole command in a process of its own, imports included. The runs stand in the directory as ended ones of 20
-trials each, so that going on with the board finds nothing to do.
+Each is the whole command in a process of its own, imports included, in CPU seconds: machines are shared, and the wall
+says more of the others. The runs stand in the directory as ended ones of 20 trials each, so that going on with the
+board finds nothing to do.
 
     pytest tests/benchmarks/test_board_of_ten_thousand.py --benchmark-only -m ""
 """
@@ -10,6 +11,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +27,14 @@ REFERENCE = {"version": "1", "default_microjoules": 1000, "default_seconds": 0.1
 COMMAND = [sys.executable, "-P", "-c", "from suite.cli import main; main()"]
 PLAN = ["--task", VALLEY, "--strategy", "random", "--strategy", "tpe", "--seeds", f"0-{RUNS // 2 - 1}", "--plan-only"]
 
-pytestmark = pytest.mark.benchmark(group=f"a board of {RUNS} runs")
+
+def cpu_seconds() -> float:
+    """Of all commands so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+pytestmark = pytest.mark.benchmark(group=f"a board of {RUNS} runs", timer=cpu_seconds)
 
 
 def carbon_suite(*arguments: str) -> bytes:
@@ -45,10 +54,12 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def within_limits(benchmark: Callable[..., object], *arguments: str) -> bytes:
+    began = time.monotonic()
     said: bytes = benchmark.pedantic(carbon_suite, args=arguments, rounds=3)  # type: ignore[attr-defined]
+    benchmark.extra_info["mean_wall_seconds"] = round((time.monotonic() - began) / 3, 2)  # type: ignore[attr-defined]
     gib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     benchmark.extra_info["most_gib_of_any_command"] = round(gib, 3)  # type: ignore[attr-defined]
-    assert benchmark.stats.stats.min < SECONDS  # type: ignore[attr-defined]
+    assert benchmark.stats.stats.max < SECONDS  # type: ignore[attr-defined]
     assert gib < GIB
     return said
 

@@ -72,6 +72,20 @@ class SlowTest(Acts):
     acts = ("slow_test",)
 
 
+class Pairs(Acts):
+    """Two trials at a time: one that computes, and one that sleeps meanwhile."""
+
+    info: ClassVar = StrategyInfo(
+        "pairs", family="tests", summary="busy and idle trials", capabilities=frozenset({"asynchronous"})
+    )
+    acts = ("busy", "sleep") * 3
+
+
+class Sleeps(Acts):
+    info: ClassVar = StrategyInfo("sleeps", family="tests", summary="ten seconds of trials that sleep")
+    acts = ("sleep",) * 30
+
+
 class Works(Acts):
     info: ClassVar = StrategyInfo("works", family="tests", summary="many good trials")
     acts = ("work",) * 400

@@ -107,11 +107,33 @@ def test_a_log_cut_at_every_byte_reads_to_its_last_whole_record(tmp_path: Path, 
         assert torn == cut
 
 
+def test_a_changed_byte_anywhere_is_found_and_its_line_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.jsonl", RECORDS)
+    content = path.read_bytes()
+    for position in range(len(content)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :])
+        line = content[:position].count(b"\n") + 1
+        with pytest.raises(LogError, match=rf"log\.jsonl:{line}: this line is not a record"):
+            read_records(path)
+
+
+def test_a_torn_log_reads_to_its_last_whole_record_and_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.jsonl", RECORDS)
+    content = path.read_bytes()
+    first = len(encode(RECORDS[0]))
+    for cut in range(first, len(content), 7):
+        path.write_bytes(content[:cut])
+        log = read_log(path)
+        whole = content[:cut].count(b"\n")
+        assert len(log.trials) == sum(record["record"] == "trial" for record in RECORDS[:whole])
+        assert log.torn == cut - sum(len(encode(record)) for record in RECORDS[:whole])
+
+
 @given(st.integers(0, 10**6), st.integers(1, 255))
 def test_a_changed_byte_is_found(tmp_path_factory: pytest.TempPathFactory, position: int, change: int) -> None:
     path = write(tmp_path_factory.mktemp("flip") / "log.jsonl", RECORDS)
     content = bytearray(path.read_bytes())
-    position %= len(content) - 1
+    position %= len(content)
     content[position] ^= change
     path.write_bytes(bytes(content))
     with pytest.raises(LogError, match=r"log\.jsonl:\d+: this line is not a record"):

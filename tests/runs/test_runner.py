@@ -162,6 +162,18 @@ def test_workers_side_by_side(make_run: MakeRun) -> None:
     assert log.total_microjoules == log.recorded_total_microjoules
 
 
+def test_trials_side_by_side_are_charged_what_each_of_them_used(make_run: MakeRun) -> None:
+    log = make_run(SCRIPTED, script("Pairs"), workers=2, idle_watts=0.0)
+    acts = {trial.number: trial.proposal.configuration["act"] for trial in log.trials}
+    for trial in log.trials:
+        cpu_seconds = trial.microjoules / 1e6 / 10.0  # at 10 W a core
+        assert trial.status == "ok"
+        if acts[trial.number] == "busy":
+            assert cpu_seconds == pytest.approx(BUSY_SECONDS, rel=0.2)
+        else:
+            assert cpu_seconds < 0.2 * BUSY_SECONDS
+
+
 def test_the_smallest_strategy_improves_on_the_smallest_task(make_run: MakeRun) -> None:
     log = make_run(VALLEY, CLIMBER, budget=budget(trials=40, v0=7.13))
     assert min(trial.validation for trial in log.trials if trial.validation is not None) < 0.01
