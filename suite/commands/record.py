@@ -27,9 +27,7 @@ from suite.commands.options import examples, progress, running, settings
 @click.option("--rounds", default=4, show_default=True, help="Rounds; more of them go on with what fewer recorded.")
 @click.option("--sobol", default=96, show_default=True, help="Sobol configurations of a round.")
 @click.option("--near", default=32, show_default=True, help="Configurations of a round near the best so far.")
-@click.option(
-    "--repeated", default=16, show_default=True, help="Those of a round that have several seeds."
-)
+@click.option("--repeated", default=16, show_default=True, help="Those of a round that have several seeds.")
 @click.option("--seeds", default=3, show_default=True, help="How many seeds those are trained under.")
 @click.option("--anchors", default=20, show_default=True, help="Seeds of the default and of the best.")
 @click.option("--minutes", type=float, help="Begin no part after so many; the table has what is there by then.")

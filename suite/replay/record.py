@@ -205,10 +205,10 @@ def near(
     """
     taken = {canonical(each) for each in known}
     found: dict[str, Configuration] = {}
-    for _ in range(TRIES * count):
+    for attempt in range(TRIES * count):
         if len(found) == count:
             break
-        point = to_unit_cube(spec.space, parents[len(found) % len(parents)])
+        point = to_unit_cube(spec.space, parents[attempt % len(parents)])
         moved = np.clip(point + rng.normal(0.0, NEAR_SD, len(point)), 0.0, 1.0)
         chosen = rng.random(len(point)) < NEAR_CHANGED
         configuration = from_unit_cube(spec.space, np.where(chosen, moved, point))
