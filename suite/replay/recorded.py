@@ -24,6 +24,7 @@ from suite.task import TaskSpec
 Array = np.ndarray
 LIKE: Final = 16  # recorded configurations of like performance that noise is drawn from
 KNOTS: Final = 257
+BEYOND: Final = 1e4  # how many times as far as the outermost tenth reaches a map goes on
 SPLITS: Final = ("validation", "test")
 
 
@@ -39,30 +40,31 @@ class Energy:
 
 
 class Scores:
-    """A monotone map of a metric to normal scores, by the quantiles of all its recorded values."""
+    """A monotone map of a metric to normal scores, by the quantiles of all its recorded values; beyond these it goes on
+    with the slope over the outermost tenth."""
 
     def __init__(self, values: Array) -> None:
         levels = (np.arange(KNOTS) + 0.5) / KNOTS
         knots, first = np.unique(np.quantile(values, levels), return_index=True)
-        self._knots, self._scores = knots, ndtri(levels)[first]
+        scores = ndtri(levels)[first]
         if len(knots) < 2:
-            self._knots, self._scores = np.array([knots[0], knots[0] + 1.0]), np.array([0.0, 1.0])
+            knots, scores = np.array([knots[0], knots[0] + 1.0]), np.array([0.0, 1.0])
+        self._knots, self._scores = _prolonged(knots, scores)
 
     def __call__(self, values: Array) -> Array:
-        return _interpolated(values, self._knots, self._scores)
+        return np.asarray(np.interp(values, self._knots, self._scores))
 
     def inverse(self, scores: Array) -> Array:
-        return _interpolated(scores, self._scores, self._knots)
+        return np.asarray(np.interp(scores, self._scores, self._knots))
 
 
-def _interpolated(x: Array, xs: Array, ys: Array) -> Array:
-    """Piecewise linear; beyond the ends, on with the slope over the outermost tenth."""
+def _prolonged(xs: Array, ys: Array) -> tuple[Array, Array]:
+    """Knots with one more at either end, far out on the line over the outermost tenth."""
     tenth = max(1, len(xs) // 10)
-    low = (ys[tenth] - ys[0]) / (xs[tenth] - xs[0])
-    high = (ys[-1] - ys[-1 - tenth]) / (xs[-1] - xs[-1 - tenth])
-    inside = np.interp(x, xs, ys)
-    above = np.where(x > xs[-1], ys[-1] + high * (x - xs[-1]), inside)
-    return np.asarray(np.where(x < xs[0], ys[0] + low * (x - xs[0]), above))
+    far = BEYOND * np.array([-1.0, 1.0])
+    ends_x = xs[[0, -1]] + far * np.array([xs[tenth] - xs[0], xs[-1] - xs[-1 - tenth]])
+    ends_y = ys[[0, -1]] + far * np.array([ys[tenth] - ys[0], ys[-1] - ys[-1 - tenth]])
+    return np.r_[ends_x[0], xs, ends_x[1]], np.r_[ends_y[0], ys, ends_y[1]]
 
 
 class Curves:
@@ -242,7 +244,7 @@ class Recorded:
         count = len(self._noise)
         if not count:  # nothing was recorded under two seeds
             return np.zeros((len(seeds), 2))
-        first = np.clip(np.searchsorted(self._noise_at, at) - LIKE // 2, 0, max(0, count - LIKE))
+        first = np.minimum(np.maximum(self._noise_at.searchsorted(at) - LIKE // 2, 0), max(0, count - LIKE))
         drawn = [_hashed(seed) % min(LIKE, count) for seed in seeds]
         return np.asarray(self._noise[first + np.array(drawn), :, level])
 

@@ -20,7 +20,7 @@ from ConfigSpace.hyperparameters import Hyperparameter
 from suite.search.bandits import bracket, hyperband_depths, loss
 from suite.search.baselines import sample, seeded
 from suite.search.bayesian import OptunaStrategy
-from suite.search.cube import MIDDLE, from_unit_cube, place
+from suite.search.cube import MIDDLE, from_unit_cube, placer
 from suite.search.strategy import WAIT, Problem, Proposal, Signal, StrategyInfo, Trial
 from suite.space import Configuration, complete
 from suite.task import Fidelity
@@ -358,4 +358,4 @@ def _places(hyperparameter: Hyperparameter[Any, Any]) -> list[float] | None:
                 return None
         case _:
             return None
-    return [place(hyperparameter, value) for value in values] if len(values) > 1 else []
+    return [*map(placer(hyperparameter), values)] if len(values) > 1 else []

@@ -13,7 +13,7 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
-from suite.search.cube import MIDDLE, place
+from suite.search.cube import MIDDLE, placer
 from suite.space import Configuration
 
 Array = np.ndarray
@@ -44,9 +44,10 @@ class Encoder:
 
 
 def _columns_of(hyperparameter: Any) -> Callable[[Any], Sequence[float]]:
-    """What turns a value, or None for none, into its columns. Choices are looked up, since searches encode often."""
+    """What turns a value, or None for none, into its columns."""
     if not isinstance(hyperparameter, CategoricalHyperparameter):
-        return lambda value: (MIDDLE if value is None else place(hyperparameter, value),)
+        find = placer(hyperparameter)
+        return lambda value: (MIDDLE if value is None else find(value),)
     choices = tuple(hyperparameter.choices)
     rows = {value: tuple(0.5**0.5 if value == choice else 0.0 for choice in choices) for value in choices}
     none = (0.0,) * len(choices)
@@ -66,7 +67,7 @@ class Kernel:
 
     def scaled(self, points: Array) -> Array:
         """``points`` (n, width) in length scales."""
-        return np.asarray(points / np.array(self.length_scales))
+        return np.asarray(points / self.length_scales)
 
     def to_record(self) -> dict[str, Any]:
         return {"length_scales": list(self.length_scales), "nugget": self.nugget}
@@ -76,11 +77,16 @@ class Kernel:
         return cls(tuple(record["length_scales"]), float(record["nugget"]))
 
 
-def squared_distances(one: Array, other: Array) -> Array:
-    """(n, width), (m, width) -> (n, m)"""
+def squared_norms(points: Array) -> Array:
+    """(n, width) -> (n,)"""
+    return np.asarray(np.einsum("ij,ij->i", points, points))
+
+
+def squared_distances(one: Array, other: Array, norms: Array | None = None) -> Array:
+    """(n, width), (m, width) -> (n, m); ``norms`` (m,): the squared ones of ``other``, where they are known."""
     squares = -2 * one @ other.T
-    squares += np.einsum("ij,ij->i", one, one)[:, None]
-    squares += np.einsum("ij,ij->i", other, other)
+    squares += squared_norms(one)[:, None]
+    squares += squared_norms(other) if norms is None else norms
     return np.asarray(np.maximum(squares, 0.0, out=squares))
 
 
@@ -100,6 +106,7 @@ class Process:
 
     def __init__(self, kernel: Kernel, points: Array, targets: Array, counts: Array | None = None) -> None:
         self._kernel, self._scaled = kernel, kernel.scaled(points)
+        self._norms = squared_norms(self._scaled)
         self._mean = targets.mean(0)
         noise = kernel.nugget / (np.ones(len(points)) if counts is None else counts)
         self._factor = cholesky(kernel(points, points) + np.diag(noise), lower=True)
@@ -113,7 +120,7 @@ class Process:
 
     def _reach(self, points: Array) -> Array:
         """Covariance with what was seen: (m, width) -> (m, n)."""
-        return _matern(squared_distances(self._kernel.scaled(points), self._scaled))
+        return _matern(squared_distances(self._kernel.scaled(points), self._scaled, self._norms))
 
     def deviation(self, points: Array) -> Array:
         """The posterior standard deviation of the signal, without noise: (m, width) -> (m, outputs)."""
