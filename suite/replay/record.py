@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from suite.catalog import load_task, task_card
+from suite.replay.evidence import evidence
 from suite.replay.recorded import Curves, Fitted
 from suite.replay.table import Facts, failures, frame, table_path, write_table
 from suite.runs.board import BoardError, Settings, make_runs, training_only
@@ -101,8 +102,9 @@ class Recording:
                 break
         path = table_path(task_card(self._task))
         rows = frame(logs, self._origins)
-        fitted = Fitted.to(Curves(rows, self._spec), self._spec)
-        write_table(rows, Facts.of(logs[0].header, failures(logs), fitted.to_record()), path)
+        curves = Curves(rows, self._spec)
+        fitted, found = Fitted.to(curves, self._spec), evidence(curves, self._spec)
+        write_table(rows, Facts.of(logs[0].header, failures(logs), fitted.to_record(), found.to_record()), path)
         return path
 
     def _stages(self) -> Iterator[list[Job]]:

@@ -184,19 +184,28 @@ class Recorded:
 
     def look_up(self, configurations: Sequence[Configuration], seeds: Sequence[int], fidelity: int) -> Answers:
         """What trainings to ``fidelity`` under ``seeds`` (``suite.space.training_seed``) come to."""
-        level = int(np.searchsorted(self.levels, fidelity))
-        last = len(self.levels) - 1
-        outputs = [level, len(self.levels) + level, last]
+        level, count = int(np.searchsorted(self.levels, fidelity)), len(self.levels)
         places, points = self._locate(configurations)
-        scores, reached = self._means[places][:, outputs], self._reached[places]
+        scores = self._scores(places, points, [level, count + level, count - 1])
+        reached = self._reached[places]
         if len(points):
-            unseen = places < 0
-            scores[unseen] = self._values(points, outputs)
-            reached[unseen] = self._reached[self._nearest(points, self._points)] if self._fail else last + 1
+            reached[places < 0] = self._reached[self._nearest(points, self._points)] if self._fail else count
         noise = self._drawn(scores[:, 2], seeds, level)
         values = [scale.inverse(scores[:, k] + noise[:, k]) for k, scale in enumerate(self._maps)]
         validation, test = (np.where(level < reached, value, np.nan) for value in values)
         return Answers(validation, test, reached)
+
+    def means(self, configurations: Sequence[Configuration]) -> Array:
+        """Denoised final values, validation and test, in normal scores: (n, 2)."""
+        count = len(self.levels)
+        return self._scores(*self._locate(configurations), [count - 1, 2 * count - 1])
+
+    def _scores(self, places: Array, points: Array, outputs: Sequence[int]) -> Array:
+        """Denoised (n, outputs), in normal scores; an output is a level of the validation, then of the test."""
+        scores = self._means[places][:, outputs]
+        if len(points):
+            scores[places < 0] = self._values(points, outputs)
+        return np.asarray(scores)
 
     def energies(self, configurations: Sequence[Configuration]) -> Array:
         """Microjoules of a full training, of one validation and of one test: (n, 3)."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from suite.catalog import CatalogError, load_strategy, task_card, task_spec
 from suite.replay.engine import COMPONENT, RecordedLedger, ReplayEngine
+from suite.replay.evidence import Evidence
 from suite.replay.recorded import Curves, Fitted, Recorded
 from suite.replay.table import Facts, TableError, read_table, table_path
 from suite.runs.book import Book
@@ -41,7 +42,8 @@ def load_recorded(task: str) -> tuple[TaskSpec, Recorded, Facts]:
     if not path.exists():
         raise TableError(f"task {task} has no recorded table; record it: carbon-suite record {task} --out DIR")
     rows, facts = read_table(path, spec)
-    return spec, Recorded(Curves(rows, spec), spec, Fitted.from_record(facts.fitted)), facts
+    pool = not Evidence.from_record(facts.evidence).enough
+    return spec, Recorded(Curves(rows, spec), spec, Fitted.from_record(facts.fitted), pool=pool), facts
 
 
 def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tables) -> tuple[int, int]:
@@ -75,12 +77,13 @@ def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tabl
 def meter_record(facts: Facts, search_watts: float) -> dict[str, Any]:
     """The one meter of a replay, for a log's header."""
     machine = f"{facts.machine.get('cpu')}, {facts.machine.get('cores')} cores"
+    unseen = "a Gaussian process" if Evidence.from_record(facts.evidence).enough else "the nearest recorded one"
     search = f"CPU time here at {search_watts:g} W" if search_watts else "left out"
     return {
         "component": COMPONENT,
         "meter": "recorded",
         "tier": "replay",
-        "source": f"trainings recorded on {machine} ({facts.tier}); the search itself: {search}",
+        "source": f"trainings recorded on {machine} ({facts.tier}), unseen ones by {unseen}; the search: {search}",
         "reason": "a replay",
         "factor": max((float(meter["factor"]) for meter in facts.meters), default=1.0),
     }
