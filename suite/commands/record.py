@@ -33,12 +33,16 @@ from suite.commands.options import examples, progress, running, settings
 @click.option("--minutes", type=float, help="Begin no part after so many; the table has what is there by then.")
 @running
 def record(patterns: Sequence[str], out: Path, minutes: float | None, **options: Any) -> None:
-    """Record a task: train many configurations with a value at every step, and write the table beside its card.
+    """Record a task: train many configurations with a value at every step, and write the table beside its card. Once
+    all is there, the card's constants are those of the table.
 
     Run again, it goes on where it was stopped.
     """
     from suite import catalog
+    from suite.constants import write_card
+    from suite.replay.constants import recorded_constants
     from suite.replay.record import Amounts, Recording, deadline
+    from suite.replay.session import load_recorded
 
     amounts = Amounts(**{each.name: options.pop(each.name) for each in fields(Amounts)})
     given, until = settings(budget=40.0, **options), deadline(minutes)
@@ -48,3 +52,5 @@ def record(patterns: Sequence[str], out: Path, minutes: float | None, **options:
             whole = recording.make(shown, until)
         table = recording.write()
         click.echo(f"wrote {table}" + ("" if whole else ", of a part: run the same command again to go on"))
+        if whole:
+            click.echo(f"wrote {write_card(name, recorded_constants(load_recorded(name)))}")

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
 
 from suite.catalog import CatalogError, load_strategy, task_card, task_spec
 from suite.replay.engine import COMPONENT, RecordedLedger, ReplayEngine
@@ -32,18 +34,28 @@ STARTED: Final = "1970-01-01T00:00:00+00:00"  # simulated time begins where cloc
 WARMED: Final = ("optuna", "scipy.stats", "sklearn", "pyarrow.parquet")  # what most strategies import
 
 
+class Loaded(NamedTuple):
+    """A task's card, its table ready to answer, where that comes from, and its rows."""
+
+    spec: TaskSpec
+    recorded: Recorded
+    facts: Facts
+    rows: pd.DataFrame
+
+
 #: ``load_recorded``, or one that remembers what it has read.
-Tables = Callable[[str], tuple[TaskSpec, Recorded, Facts]]
+Tables = Callable[[str], Loaded]
 
 
-def load_recorded(task: str) -> tuple[TaskSpec, Recorded, Facts]:
-    """The task's card, its table ready to answer, and where that comes from. Raises ``TableError``."""
+def load_recorded(task: str) -> Loaded:
+    """The table of ``task``. Raises ``TableError``."""
     spec, path = task_spec(task), table_path(task_card(task))
     if not path.exists():
         raise TableError(f"task {task} has no recorded table; record it: carbon-suite record {task} --out DIR")
     rows, facts = read_table(path, spec)
     pool = not Evidence.from_record(facts.evidence).enough
-    return spec, Recorded(Curves(rows, spec), spec, Fitted.from_record(facts.fitted), pool=pool), facts
+    recorded = Recorded(Curves(rows, spec), spec, Fitted.from_record(facts.fitted), pool=pool)
+    return Loaded(spec, recorded, facts, rows)
 
 
 def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tables) -> tuple[int, int]:
@@ -54,7 +66,7 @@ def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tabl
     if records and records[-1]["record"] == "end":
         return 0, 0
     path.unlink(missing_ok=True)
-    spec, recorded, facts = tables(plan.task)
+    spec, recorded, facts, _ = tables(plan.task)
     ledger = RecordedLedger(search_watts)
     with ledger.window("ask"):
         factory = load_strategy(plan.strategy)

@@ -65,7 +65,7 @@ def test_a_table_without_evidence_replays_what_was_recorded_and_says_so(
     nothing = Agreement(0, None, None)
     poor = Evidence(nothing, nothing, nothing, None).to_record()
     write_table(rows, Facts(**{**vars(facts), "evidence": poor}), tmp_path / "noisy.parquet")
-    _, recorded, found = load_recorded(f"{task}:TASK")
+    _, recorded, found, _ = load_recorded(f"{task}:TASK")
     known = recorded.energies([*Curves(rows, spec).configurations])
     unseen = recorded.energies([{"rate": 0.0123, "shift": 0.4567, "kind": "plain"}])
     assert unseen[0].tolist() in known.tolist()
