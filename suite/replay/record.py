@@ -11,6 +11,7 @@ goes on with one of fewer. The default and the best of all have ``anchors`` seed
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from suite.catalog import load_task, task_card
+from suite.replay.croissant import croissant
 from suite.replay.evidence import evidence
 from suite.replay.recorded import Curves, Fitted
 from suite.replay.table import Facts, failures, frame, table_path, write_table
@@ -93,7 +95,8 @@ class Recording:
         return all(self._run(jobs, listener, until_monotonic) for jobs in self._stages())
 
     def write(self) -> Path:
-        """Write the table of what has been recorded so far beside the task's card. Raises ``BoardError``."""
+        """Write the table of what has been recorded so far, and its description, beside the task's card. Raises
+        ``BoardError``."""
         logs = self._logs()
         if not any(trial.curve for log in logs for trial in log.trials):
             raise BoardError(f"{self._directory}: nothing has been recorded yet; give it more minutes")
@@ -104,7 +107,10 @@ class Recording:
         rows = frame(logs, self._origins)
         curves = Curves(rows, self._spec)
         fitted, found = Fitted.to(curves, self._spec), evidence(curves, self._spec)
-        write_table(rows, Facts.of(logs[0].header, failures(logs), fitted.to_record(), found.to_record()), path)
+        facts = Facts.of(logs[0].header, failures(logs), fitted.to_record(), found.to_record())
+        write_table(rows, facts, path)
+        described = json.dumps(croissant(self._spec, facts, path), indent=2)
+        path.with_suffix(".croissant.json").write_text(f"{described}\n")
         return path
 
     def _stages(self) -> Iterator[list[Job]]:
