@@ -29,7 +29,7 @@ from suite.runs.board import BoardError, Settings, make_runs, training_only
 from suite.runs.log import LOG_NAME, RunLog, TrialEnd, read_log
 from suite.runs.processes import Job, Listener
 from suite.search.baselines import Sobol
-from suite.search.cube import from_unit_cube, to_unit_cube
+from suite.search.cube import Cube
 from suite.search.strategy import Problem, Proposal
 from suite.space import Configuration, canonical
 from suite.task import TaskSpec
@@ -213,13 +213,14 @@ def near(
     """
     taken = {canonical(each) for each in known}
     found: dict[str, Configuration] = {}
+    cube = Cube(spec.space)
     for attempt in range(TRIES * count):
         if len(found) == count:
             break
-        point = to_unit_cube(spec.space, parents[attempt % len(parents)])
+        point = cube.point(parents[attempt % len(parents)])
         moved = np.clip(point + rng.normal(0.0, NEAR_SD, len(point)), 0.0, 1.0)
         chosen = rng.random(len(point)) < NEAR_CHANGED
-        configuration = from_unit_cube(spec.space, np.where(chosen, moved, point))
+        configuration = cube.configuration(np.where(chosen, moved, point))
         spelt = canonical(configuration)
         if spelt not in taken and spelt not in found:
             found[spelt] = configuration
