@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,53 +33,63 @@ import psutil
 from suite.replay.record import Amounts, Recording
 from suite.runs.board import Settings
 from suite.runs.jobs import Silent
-from suite.runs.log import LOG_NAME, RunLog, read_log
+from suite.runs.log import LOG_NAME, LogError, RunLog, read_log
 from suite.runs.status import board_status
 
 HERE: Final = Path(__file__).parent
-AMOUNTS: Final = Amounts(sobol=31, near=0, repeated=8, seeds=2, anchors=2)
-LIVE: Final = ("--no-crosscheck", "--meter", "cpu-time", "--idle-watts", "1", "--budget", "1000", "--seeds", "0")
-REPLAYED: Final = ("--replay", "--watts-per-core", "0", "--budget", "20", "--seeds", "0-3")
+LIVE: Final = ("--no-crosscheck", "--meter", "cpu-time", "--idle-watts", "1")
+REPLAYED: Final = ("--replay", "--watts-per-core", "0")
 STRATEGIES: Final = ("random", "tpe", "hyperband")
+MOST_A_BOARD: Final = 20  # kills of one board; then it is let end
 GONE_SECONDS: Final = 10.0
 Trial = tuple[int, object, float | None, float | None]
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Of the recording, and of the boards: budget in random trainings, and seeds."""
+
+    amounts: Amounts = Amounts(sobol=31, near=0, repeated=8, seeds=2, anchors=2)
+    live: tuple[str, ...] = ("--budget", "1000", "--seeds", "0")
+    replayed: tuple[str, ...] = ("--budget", "40", "--seeds", "0-9")
+
+
+SIZES: Final = Sizes()
+
+
 @dataclass
 class Kind:
-    """A kind of board to be killed. check: what must hold of a log after a kill, given what it held before."""
+    """A kind of board to be killed: by what arguments it is made, and one that nobody disturbed."""
 
     name: str
-    command: Callable[[Path], list[str]]
+    arguments: Sequence[str]
     undisturbed: Path
     boards: int = 0
     kills: dict[str, int] = field(default_factory=dict)
 
+    def command(self, out: Path) -> list[str]:
+        return [sys.executable, "-P", "-c", "from suite.cli import main; main()", *self.arguments, "--out", str(out)]
 
-def record(work: Path) -> str:
+
+def record(work: Path, amounts: Amounts) -> str:
     """The small task with a recorded table, in ``work``."""
     shutil.copy(HERE.parent / "replay" / "noisy.py", work)
     task = f"{work / 'noisy.py'}:TASK"
-    recording = Recording(task, work / "recordings", Settings(meters=("cpu-time",), crosscheck=False), AMOUNTS)
+    recording = Recording(task, work / "recordings", Settings(meters=("cpu-time",), crosscheck=False), amounts)
     assert recording.make(Silent(), float("inf"))
     recording.write()
     return task
 
 
-def kinds(work: Path, task: str, more: Sequence[str] = ()) -> list[Kind]:
+def kinds(work: Path, task: str, sizes: Sizes, more: Sequence[str] = ()) -> list[Kind]:
     """Both kinds of board, each with one that nobody disturbs. ``more``: arguments of the command."""
     found = []
-    for name, arguments in (("live", LIVE), ("replayed", REPLAYED)):
-        kind = Kind(name, lambda out, given=(*arguments, *more): _command(task, out, given), work / f"{name}-whole")  # type: ignore[misc]
+    chosen = [word for strategy in STRATEGIES for word in ("--strategy", strategy)]
+    for name, arguments in (("live", LIVE + sizes.live), ("replayed", REPLAYED + sizes.replayed)):
+        kind = Kind(name, ["run", "--task", task, *chosen, *arguments, *more], work / f"{name}-whole")
         subprocess.run(kind.command(kind.undisturbed), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         found.append(kind)
     return found
-
-
-def _command(task: str, out: Path, more: Sequence[str]) -> list[str]:
-    chosen = [word for strategy in STRATEGIES for word in ("--strategy", strategy)]
-    arguments = ["run", "--task", task, *chosen, *more, "--out", str(out)]
-    return [sys.executable, "-P", "-c", "from suite.cli import main; main()", *arguments]
 
 
 def kill_board(kind: Kind, board: Path, rounds: int, rng: random.Random, say: Callable[[str], None]) -> int:
@@ -119,7 +130,11 @@ def _wait(board: Path, main: psutil.Popen, rng: random.Random) -> None:
 
 
 def _logged(board: Path) -> int:
-    return sum(path.stat().st_size for path in (board / "runs").rglob(LOG_NAME))
+    size = 0
+    for path in (board / "runs").rglob(LOG_NAME):
+        with suppress(FileNotFoundError):  # a replayed run is begun anew
+            size += path.stat().st_size
+    return size
 
 
 def _victim(main: psutil.Popen, rng: random.Random) -> tuple[str, psutil.Process | None, list[psutil.Process]]:
@@ -148,9 +163,12 @@ def _check(kind: Kind, board: Path, known: dict[Path, list[Trial]]) -> dict[Path
     """Every log against what it held at the kill before. Returns what the logs hold now."""
     found = {}
     for path in sorted(board.rglob(LOG_NAME)):
-        if b"\n" not in path.read_bytes():
-            continue  # its first record is not whole yet
-        log = read_log(path)
+        try:
+            log = read_log(path)
+        except LogError as error:
+            if _is_begun_anew(path):
+                continue
+            raise AssertionError(str(error)) from error
         found[path] = trials(log)
         assert log.total_microjoules == log.recorded_total_microjoules, path
         numbers = [trial[0] for trial in found[path]]
@@ -161,6 +179,11 @@ def _check(kind: Kind, board: Path, known: dict[Path, list[Trial]]) -> dict[Path
     if kind.name == "live":
         assert set(known) <= set(found), "a log is gone"
     return found
+
+
+def _is_begun_anew(path: Path) -> bool:
+    """Whether there is no whole record yet."""
+    return not path.exists() or b"\n" not in path.read_bytes()
 
 
 def _check_whole(kind: Kind, board: Path) -> None:
@@ -194,13 +217,20 @@ def trials(log: RunLog) -> list[Trial]:
     return [(trial.number, trial.proposal, trial.validation, trial.test) for trial in log.trials]
 
 
-def kill_rounds(work: Path, rounds: int, seed: int, say: Callable[[str], None], more: Sequence[str] = ()) -> list[Kind]:
+def kill_rounds(
+    work: Path,
+    rounds: int,
+    seed: int,
+    say: Callable[[str], None],
+    sizes: Sizes = SIZES,
+    more: Sequence[str] = (),
+) -> list[Kind]:
     """``rounds`` kills over live and replayed boards below ``work``. Raises ``AssertionError``."""
     rng, done = random.Random(seed), 0
-    found = kinds(work, record(work), more)
+    found = kinds(work, record(work, sizes.amounts), sizes, more)
     while done < rounds:
         for kind in found:
-            share = min(rounds - done, max(1, rounds // 2))
+            share = min(rounds - done, -(-rounds // 2), MOST_A_BOARD)
             done += kill_board(kind, work / f"{kind.name}-{kind.boards}", share, rng, say)
     return found
 
@@ -214,7 +244,8 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True)
     began = time.monotonic()
-    for kind in kill_rounds(given.work, given.rounds, given.seed, lambda line: print(line, flush=True), given.more):
+    done = kill_rounds(given.work, given.rounds, given.seed, lambda line: print(line, flush=True), more=given.more)
+    for kind in done:
         print(f"{kind.name}: {kind.boards} boards made whole, killed: {kind.kills}")
     print(f"{given.rounds} rounds in {time.monotonic() - began:.0f} s, {os.cpu_count()} cores: nothing was lost")
 

@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
-import pytest
+from suite.replay.record import Amounts
+from tests.faults.kill_rounds import Sizes, kill_rounds
 
-from tests.faults.kill_rounds import kill_rounds
+SIZES = Sizes(
+    Amounts(sobol=15, near=0, repeated=2, seeds=2, anchors=2),
+    live=("--budget", "100", "--seeds", "0"),
+    replayed=("--budget", "10", "--seeds", "0-1"),
+)
 
 
-@pytest.mark.parametrize("seed", [0])
-def test_nothing_is_lost_to_kills_at_random_moments(tmp_path: Path, seed: int) -> None:
+def test_nothing_is_lost_to_kills_at_random_moments(tmp_path: Path) -> None:
     said: list[str] = []
-    kinds = kill_rounds(tmp_path, 6, seed, said.append)
-    assert len(said) == 6
+    kinds = kill_rounds(tmp_path, 4, 0, said.append, SIZES)
+    assert len(said) == 4
     assert all(kind.boards == 1 for kind in kinds)
