@@ -45,11 +45,14 @@ GONE_SECONDS: Final = 10.0
 Trial = tuple[int, object, float | None, float | None]
 
 
+AMOUNTS: Final = Amounts(sobol=31, near=0, repeated=8, seeds=2, anchors=2)
+
+
 @dataclass(frozen=True)
 class Sizes:
     """Of the recording, and of the boards: budget in random trainings, and seeds."""
 
-    amounts: Amounts = Amounts(sobol=31, near=0, repeated=8, seeds=2, anchors=2)
+    amounts: Amounts = AMOUNTS
     live: tuple[str, ...] = ("--budget", "1000", "--seeds", "0")
     replayed: tuple[str, ...] = ("--budget", "40", "--seeds", "0-9")
 
@@ -209,7 +212,7 @@ def _common(log: RunLog, other: RunLog) -> int:
     """How many trials must be alike: not the last one, which the budget may cut short, and none from the first on that
     failed with its killed worker, which is what a strategy is told of it."""
     killed = (place for place, trial in enumerate(log.trials) if "SIGKILL" in trial.reason)
-    return min(len(log.trials) - 1, len(other.trials) - 1, *killed)
+    return max(0, min(len(log.trials) - 1, len(other.trials) - 1, *killed))
 
 
 def trials(log: RunLog) -> list[Trial]:
