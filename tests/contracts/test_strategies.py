@@ -11,7 +11,7 @@ from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, St
 from suite.testing import Rehearsal, StrategyContract, problem
 from tests.examples.climber import Climber
 
-SLOW = {"gp", "gp-constrained", "ngopt"}  # they think long at every step
+SLOW = {"gp", "gp-constrained", "ngopt", "qlognehvi"}  # they think long at every step
 
 
 def installed(name: str) -> type[Strategy]:
