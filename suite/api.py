@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from suite import catalog
 from suite.energy.carbon import REFERENCE
 from suite.energy.places import place
-from suite.runs.board import Board, Settings, find_logs
+from suite.runs.board import Board, Settings, find_logs, for_strategies
 from suite.runs.log import RunLog, read_log
 from suite.runs.processes import Listener, Result, Silent
 from suite.task import Task
@@ -41,7 +41,7 @@ def run(
     """
     tasks = catalog.select(catalog.TASKS, _several(task))
     strategies = catalog.select(catalog.STRATEGIES, _several(strategy))
-    board = Board(Path(out), settings or Settings())
+    board = Board(Path(out), for_strategies(settings or Settings(), strategies))
     _check(board.calibrate(tasks, listener or Silent()))
     results = board.run(tasks, strategies, list(seeds), listener or Silent())
     _check(results)

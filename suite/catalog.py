@@ -17,14 +17,22 @@ from typing import Any, Final
 from suite.energy.meter import MeterFactory, Unavailable
 from suite.energy.replay import PREFIX as REPLAY
 from suite.energy.replay import ReplayFile
-from suite.search.strategy import Strategy, StrategyInfo
+from suite.search.strategy import Program, Strategy, StrategyInfo, is_program
 from suite.task import Task, TaskSpec, card_path
 
 TASKS: Final = "carbon_suite.tasks"
 STRATEGIES: Final = "carbon_suite.strategies"
 METERS: Final = "carbon_suite.meters"
 
+#: The one strategy that no process can run by itself: a person's, by `carbon-suite manual`.
+PERSON: Final = "person"
+
 _KIND = {TASKS: "task", STRATEGIES: "strategy", METERS: "meter"}
+#: What the patterns of a group stand for, where that is not everything in it.
+_ONLY = {
+    TASKS: "embedded tasks only, and these download data or need an extra",
+    STRATEGIES: "strategies that ask and tell only, and these are programs",
+}
 _HOME = Path(__file__).resolve().parent.parent  # where this distribution's own packages lie, `suite` and `tasks`
 
 
@@ -48,26 +56,35 @@ def select(group: str, patterns: Sequence[str]) -> list[str]:
     """Names in ``group`` that match one of the glob ``patterns`` at least, in the catalogue's order, each once.
 
     A name, or a reference to a file (``file.py:OBJECT``, ``replay:FILE``), stands for itself. Of tasks a glob matches
-    those that are embedded only: what downloads data or needs an extra is named in full. Raises ``CatalogError`` for a
-    pattern that matches nothing.
+    those that are embedded only: what downloads data or needs an extra is named in full. Of strategies, those that run
+    by themselves; programs, whose boards are others, are named in full. Raises ``CatalogError`` for a pattern that
+    matches nothing.
     """
-    names = _names(group)
+    names = [name for name in _names(group) if (group, name) != (STRATEGIES, PERSON)]
     chosen: dict[str, None] = {}
     for pattern in patterns:
         if _is_reference(pattern) or pattern in names or (group == METERS and pattern.startswith(REPLAY)):
             chosen[pattern] = None
             continue
         matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches and (group, pattern) == (STRATEGIES, PERSON):
+            raise CatalogError("a person searches by hand: start such a run with `carbon-suite manual start`")
         if not matches:
             raise CatalogError(f"no {_KIND[group]} is called {pattern!r}; there are: {', '.join(names) or 'none'}")
-        ready = [name for name in matches if group != TASKS or task_spec(name).embedded]
+        ready = [name for name in matches if _in_patterns(group, name)]
         if not ready:
             raise CatalogError(
-                f"a pattern such as {pattern!r} stands for embedded tasks only, and these download data or need an "
-                f"extra; name in full those that you want: {', '.join(matches)}"
+                f"a pattern such as {pattern!r} stands for {_ONLY[group]}; name in full those that you want: "
+                f"{', '.join(matches)}"
             )
         chosen.update(dict.fromkeys(ready))
     return list(chosen)
+
+
+def _in_patterns(group: str, name: str) -> bool:
+    if group == TASKS:
+        return task_spec(name).embedded
+    return group != STRATEGIES or not is_program(load_strategy(name).info)
 
 
 def load_task(name: str) -> Task:
@@ -96,14 +113,17 @@ def task_card(name: str) -> Path:
     return _card(_entry(TASKS, name))
 
 
-def load_strategy(name: str) -> type[Strategy]:
-    """The class of the strategy called ``name``. Raises ``CatalogError``."""
-    strategy: type[Strategy] = _load(STRATEGIES, name)
-    missing = [part for part in ("ask", "tell") if not callable(getattr(strategy, part, None))]
-    if not isinstance(strategy, type) or missing or not isinstance(getattr(strategy, "info", None), StrategyInfo):
-        raise CatalogError(
-            f"strategy {name}: {strategy!r} is not a class with info, ask and tell (suite.search.strategy)"
-        )
+def load_strategy(name: str) -> type[Strategy] | type[Program]:
+    """The class of the strategy called ``name``: a program where it declares so. Raises ``CatalogError``."""
+    strategy: type[Strategy] | type[Program] = _load(STRATEGIES, name)
+    info = getattr(strategy, "info", None)
+    program = isinstance(info, StrategyInfo) and is_program(info)
+    missing = [
+        part for part in (("run",) if program else ("ask", "tell")) if not callable(getattr(strategy, part, None))
+    ]
+    if not isinstance(strategy, type) or missing or not isinstance(info, StrategyInfo):
+        needed = "info and run, as a program" if program else "info, ask and tell"
+        raise CatalogError(f"strategy {name}: {strategy!r} is not a class with {needed} (suite.search.strategy)")
     return strategy
 
 

@@ -1,7 +1,8 @@
 """The command ``carbon-suite``: one file a subcommand in ``suite.commands``, each thin: it reads arguments, calls what
 does the work, and prints what came.
 
-Exit status: 0 done, 1 some runs failed (the others are kept), 2 the input cannot be used, 130 interrupted.
+Exit status: 0 done, 1 some runs failed (the others are kept) or a check did, 2 the input cannot be used,
+130 interrupted.
 """
 
 import sys
@@ -12,10 +13,13 @@ import click
 
 from suite import __version__
 from suite.commands.catalogue import describe, list_
+from suite.commands.check import check
 from suite.commands.constants import constants
 from suite.commands.doctor import doctor
 from suite.commands.estimate import estimate
+from suite.commands.manual import manual
 from suite.commands.rank import rank, report
+from suite.commands.record import record
 from suite.commands.run import demo, run
 
 
@@ -31,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (list_, describe, doctor, estimate, run, rank, report, demo, constants):
+for command in (list_, describe, doctor, estimate, run, manual, rank, report, check, demo, constants, record):
     cli.add_command(command)
 
 

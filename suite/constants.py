@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from suite.catalog import load_task, task_card
-from suite.runs.board import BoardError, Settings, training_only
+from suite.runs.board import BoardError, Settings, make_runs, training_only
 from suite.runs.log import RunLog, read_log
-from suite.runs.metering import node_of, write_node
-from suite.runs.processes import Job, Listener, run_jobs
+from suite.runs.processes import Job, Listener
 from suite.score.constants import measure_constants, winner
 from suite.space import Configuration
 from suite.task import Constants
@@ -62,9 +61,7 @@ class Campaign:
         return Job(f"{self._spec.name} {kind} {seed}", plan, self._directory / kind / f"seed-{seed}")
 
     def _make(self, jobs: Sequence[Job], listener: Listener) -> list[RunLog]:
-        node = node_of(self._sources, self._settings.jobs)
-        results = run_jobs(jobs, self._settings.jobs, listener, node)
-        write_node(node, self._directory)
+        results = make_runs(jobs, self._settings, self._sources, self._directory, listener)
         failed = [f"{result.job.name}: {result.message}" for result in results if not result.ok]
         if failed:
             raise BoardError("the constants could not be measured: " + "; ".join(failed))

@@ -40,7 +40,7 @@ KINDS: Final[Mapping[str, Callable[[], list[Record]]]] = {"tasks": tasks, "strat
 
 _COLUMNS: Final = {
     "tasks": ("name", "version", "tier", "summary"),
-    "strategies": ("name", "family", "summary"),
+    "strategies": ("name", "family", "capabilities", "summary"),
     "meters": ("name", "tier", "available", "summary"),
 }
 
@@ -53,7 +53,7 @@ def describe(name: str) -> tuple[str, Record]:
         return "meters", _meter(name)
     if name in catalog.task_names() or ".py:" in name:
         spec = catalog.task_spec(name)
-        return "tasks", {**_task(spec), "space": [_hyperparameter(spec, each) for each in spec.space]}
+        return "tasks", {**_task(spec), "space": space(spec)}
     known = [*catalog.task_names(), *catalog.strategy_names(), *catalog.meter_names()]
     raise catalog.CatalogError(f"nothing is called {name!r}; there are: {', '.join(known)}")
 
@@ -64,6 +64,16 @@ def show(kind: str, records: Sequence[Record]) -> None:
         if record.get("extra"):
             row["tier"] = f"extra {record['extra']}"
     _print_table(Console(), kind, rows)
+
+
+def show_rows(title: str, rows: Sequence[Record]) -> None:
+    """A table with a column for each key of the first row; nothing where there are no rows."""
+    _print_table(Console(), title, rows)
+
+
+def space(spec: TaskSpec) -> list[Record]:
+    """One row a hyper-parameter."""
+    return [_hyperparameter(spec, each) for each in spec.space]
 
 
 def task_page(records: Sequence[Record]) -> str:

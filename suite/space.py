@@ -48,7 +48,7 @@ class Completion:
     def __init__(self, space: ConfigurationSpace) -> None:
         self._space = space
         conditions = space.parent_conditions_of
-        self._readers = [(name, _reader(space[name]), conditions[name]) for name in space]  # parents before children
+        self._readers = [(name, reader(space[name]), conditions[name]) for name in space]  # parents before children
         self._names = set(space)
 
     def __call__(self, configuration: Configuration) -> Configuration:
@@ -92,7 +92,7 @@ def _holds(condition: Any, active: Configuration) -> bool:
             return condition.parent.name in active and bool(condition.satisfied_by_value(dict(active)))
 
 
-def _reader(hyperparameter: Hyperparameter[Any, Any]) -> Callable[[Any], Value]:
+def reader(hyperparameter: Hyperparameter[Any, Any]) -> Callable[[Any], Value]:
     """What makes a plain, legal value of ``hyperparameter``; it raises ``ValueError`` on an illegal one."""
     match hyperparameter:
         case UniformFloatHyperparameter():

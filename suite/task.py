@@ -238,6 +238,20 @@ class Task(Protocol):
     def evaluate(self, data: Any, checkpoint: Checkpoint, split: Split) -> float: ...
 
 
+@dataclass(frozen=True)
+class Vector:
+    """A tensor of hyper-parameters of a differentiable problem: ``size`` numbers, each of which may be moved from where
+    it starts by ``lower`` to ``upper``."""
+
+    size: int
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        if not (self.size > 0 and self.lower < 0 < self.upper):
+            raise ValueError(f"a vector of hyper-parameters needs size > 0 and lower < 0 < upper, got {self}")
+
+
 class DifferentiableProblem(Protocol):
     """An inner problem whose losses are differentiable in parameters and hyper-parameters, for programs.
 
@@ -246,7 +260,14 @@ class DifferentiableProblem(Protocol):
     the first of a training. ``inner_loss`` is the training loss of the batch of ``step``, ``outer_loss`` the validation
     loss: both are scalars, differentiable (twice, the inner one) in all that they are given. ``checkpoint`` is what
     ``Task.evaluate`` judges. Random draws follow from the seed that the problem was made with, and from ``step``.
+    ``steps`` of Adam at ``step_size`` are a full training.
     """
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def step_size(self) -> float: ...
 
     def hyperparameters(self) -> Mapping[str, Any]: ...
 
@@ -261,9 +282,28 @@ class DifferentiableProblem(Protocol):
 
 @runtime_checkable
 class DifferentiableTask(Task, Protocol):
-    """A task that can also be posed as a differentiable problem of its own, declared space."""
+    """A task that can also be posed as a differentiable problem.
+
+    ``vectors``: the problem's hyper-parameters by name. They are the declared space of its program boards, the same for
+    every entrant (``suite.runs.program``).
+    """
+
+    @property
+    def vectors(self) -> Mapping[str, Vector]: ...
 
     def differentiable(self, data: Any, seed: int, device: str) -> DifferentiableProblem: ...
+
+
+@runtime_checkable
+class WeightSharingTask(DifferentiableTask, Protocol):
+    """An architecture task whose differentiable problem is a net in which all architectures share their weights.
+
+    Its hyper-parameters weigh the options of each choice; ``discretised`` says which architecture they stand for, and
+    the problem's ``checkpoint`` is that architecture, trained in full. The declared space of its program boards is the
+    task's own.
+    """
+
+    def discretised(self, hyperparameters: Mapping[str, Any]) -> Configuration: ...
 
 
 def card_path(module_file: str) -> Path:

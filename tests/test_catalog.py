@@ -29,6 +29,14 @@ def test_globs_select_and_keep_their_order() -> None:
     assert catalog.select(catalog.STRATEGIES, [CLIMBER, "random"]) == [CLIMBER, "random"]
 
 
+def test_programs_are_named_in_full() -> None:
+    assert "unrolled" in catalog.strategy_names()
+    assert not {"unrolled", "darts"} & set(catalog.select(catalog.STRATEGIES, ["*"]))
+    assert catalog.select(catalog.STRATEGIES, ["unrolled", "darts"]) == ["unrolled", "darts"]
+    with pytest.raises(CatalogError, match=r"strategies that ask and tell only, and these are programs.*: unrolled"):
+        catalog.select(catalog.STRATEGIES, ["unroll*"])
+
+
 def test_what_is_not_embedded_is_named_in_full() -> None:
     assert "supervised/cifar10" in catalog.task_names()
     assert "supervised/cifar10" not in catalog.select(catalog.TASKS, ["supervised/*"])

@@ -64,7 +64,7 @@ def refused(made: Made, *parts: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "list", "describe", "doctor", "estimate", "run", "rank", "report", "demo", "constants"]
+    "command", ["", "list", "describe", "doctor", "estimate", "run", "rank", "report", "check", "demo", "constants"]
 )
 def test_help_has_an_example(command: str) -> None:
     made = carbon_suite(*([command] if command else []), "--help")
@@ -178,10 +178,15 @@ def test_an_estimate_is_made_before_a_run() -> None:
     refused(carbon_suite(*arguments[:3], "--strategy", "magic"), "no strategy is called 'magic'")
 
 
-def test_report_writes_a_page_and_pictures(board: Path, tmp_path: Path) -> None:
+def test_report_writes_a_site_with_the_logs(board: Path, tmp_path: Path) -> None:
     made = carbon_suite("report", str(board), "--out", str(tmp_path / "report"))
     assert made.returncode == 0, made.stderr
-    assert "climber" in (tmp_path / "report" / "report.html").read_text()
+    assert made.stdout == f"wrote {tmp_path / 'report' / 'index.html'}\n"
+    assert "climber" in (tmp_path / "report" / "index.html").read_text()
+    logs = sorted((board / "runs").rglob(LOG_NAME))
+    copies = sorted((tmp_path / "report").rglob("*.jsonl"))
+    assert {path.read_bytes() for path in copies} == {path.read_bytes() for path in logs}
+    assert len(copies) == len(logs)
     assert {path.suffix for path in (tmp_path / "report").rglob("*.*")} >= {".html", ".png", ".pdf", ".svg", ".csv"}
 
 
@@ -294,7 +299,18 @@ def test_data_that_cannot_be_had_are_named_once_and_the_same_command_goes_on(
 
 
 def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    arguments = ["run", "--task", SCRIPTED, "--strategy", "random", "--seeds", "0", "--budget", "40", "--no-crosscheck"]
+    arguments = [
+        "run",
+        "--task",
+        SCRIPTED,
+        "--strategy",
+        "random",
+        "--seeds",
+        "0",
+        "--budget",
+        "150",
+        "--no-crosscheck",
+    ]
     command = [sys.executable, "-P", "-m", "suite.cli", *arguments, "--out", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "runs" / "toy" / "scripted" / "random" / "seed-0" / LOG_NAME
@@ -322,3 +338,38 @@ def test_from_python(tmp_path: Path) -> None:
 def test_the_public_names() -> None:
     assert suite.__all__ == ["__version__", "load_task", "rank", "run"]
     assert all(hasattr(suite, name) for name in suite.__all__)
+
+
+def test_rank_with_details_in_every_format(board: Path) -> None:
+    for style in ("table", "md", "latex"):
+        made = carbon_suite("rank", str(board), "--details", "--format", style)
+        assert made.returncode == 0, made.stderr
+        assert "Break-even" in made.stdout
+    record = json.loads(carbon_suite("rank", str(board), "--details", "--format", "json").stdout)
+    assert set(record["details"]["details"][0]["targets"]) == {f"0.{tenth}" for tenth in range(1, 10)}
+    refused(carbon_suite("rank", str(board), "--details", "--format", "csv"), "not csv")
+
+
+def test_check_ends_in_0_1_or_2(board: Path, tmp_path: Path) -> None:
+    baseline, xml, markdown = (tmp_path / name for name in ("baseline.json", "check.xml", "check.md"))
+    refused(carbon_suite("check", str(board), "--baseline", str(baseline)), "no such baseline", "--update")
+    made = carbon_suite("check", str(board), "--baseline", str(baseline), "--update")
+    assert (made.returncode, made.stdout) == (0, f"wrote 6 runs to {baseline}\n")
+    refused(carbon_suite("check", str(board), "--baseline", str(baseline)), "fewer than 11")  # two live seeds
+    content = json.loads(baseline.read_text())
+    baseline.write_text(json.dumps({**content, "runs": _replayed(content["runs"])[:-1]}))
+    refused(carbon_suite("check", str(board), "--baseline", str(baseline)), "replayed on one side only")
+    baseline.write_text(json.dumps({**content, "runs": []}))
+    arguments = ["check", str(board), "--baseline", str(baseline), "--junit", str(xml), "--markdown", str(markdown)]
+    made = carbon_suite(*arguments, "--json")
+    assert (made.returncode, json.loads(made.stdout)["passed"]) == (1, False)
+    assert 'failures="3"' in xml.read_text()
+    assert markdown.read_text().startswith("### Regression check")
+    assert "extra" in markdown.read_text()
+    baseline.write_text("[")
+    refused(carbon_suite(*arguments), f"{baseline}: a baseline is JSON")
+    refused(carbon_suite(*arguments, "--update"), "--update checks nothing")
+
+
+def _replayed(runs: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{**run, "replayed": True} for run in runs]

@@ -27,11 +27,10 @@ def test_links_lead_to_files(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_their_options_exist(page: Path) -> None:
-    for line in re.findall(
-        r"carbon-suite ((?:list|describe|run|rank|report|demo|constants|doctor|estimate)\b[^\n`]*)", page.read_text()
-    ):
-        name, *words = line.split()
-        known = {option for parameter in _command(name).params for option in parameter.opts}
+    names = "list|describe|run|rank|report|check|demo|constants|doctor|estimate|manual"
+    for line in re.findall(rf"carbon-suite ((?:{names})\b[^\n`]*)", page.read_text()):
+        words = line.split()
+        known = {option for parameter in _command(words).params for option in parameter.opts}
         assert {word for word in words if re.fullmatch(r"--[a-z-]+", word)} <= known, line
 
 
@@ -45,6 +44,11 @@ def test_architecture_names_what_is_there(path: str) -> None:
     assert (ROOT / "suite" / path).exists()
 
 
-def _command(name: str) -> Command:
-    assert isinstance(cli, Group)
-    return cli.commands[name]
+def _command(words: list[str]) -> Command:
+    """The command, or the command of a group, that ``words`` begin with."""
+    command: Command = cli
+    for word in words:
+        if not isinstance(command, Group) or word not in command.commands:
+            break
+        command = command.commands[word]
+    return command

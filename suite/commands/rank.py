@@ -16,6 +16,7 @@ from suite.commands.options import GRID, GRIDS, PUE, examples, print_json
         "carbon-suite rank board --grid FRA --pue 1.2",
         "carbon-suite rank board --grid FRA --grid POL --grid 300",
         "carbon-suite rank board --sci --embodied-kg 1300 --lifetime-years 4",
+        "carbon-suite rank board --details",
         "carbon-suite rank board --format latex",
     )
 )
@@ -39,23 +40,39 @@ from suite.commands.options import GRID, GRIDS, PUE, examples, print_json
     help="An everyday thing to compare with: what one of it emits, and who says so.",
 )
 @click.option(
+    "--details",
+    "wants_details",
+    is_flag=True,
+    help="Also carbon to targets, smaller budgets, energy by phase and the check of the reference.",
+)
+@click.option(
     "--format", "style", default="table", show_default=True, type=click.Choice(["table", "md", "csv", "latex", "json"])
 )
-def rank(directories: Sequence[Path], grids: Sequence[str], pue: float | None, style: str, **elsewhere: Any) -> None:
+def rank(
+    directories: Sequence[Path],
+    grids: Sequence[str],
+    pue: float | None,
+    wants_details: bool,
+    style: str,
+    **elsewhere: Any,
+) -> None:
     """Rank strategies by performance per kg of CO2e, from trial logs alone."""
     from suite.energy.places import place
     from suite.report.tables import write
 
     places = [place(grid) for grid in grids]
     more = _elsewhere(places, **elsewhere)
-    if style == "csv" and more.is_wanted:
-        raise click.UsageError("several grids, --sci and --equivalent are written as table, md, latex or json, not csv")
-    board, _, first, factor = scored(directories, places[0] if places else None, pue)
+    if style == "csv" and (more.is_wanted or wants_details):
+        raise click.UsageError(
+            "several grids, --sci, --equivalent and --details are written as table, md, latex or json, not csv"
+        )
+    board, first, factor = scored(directories, places[0] if places else None, pue)
     if style == "json":
-        print_json({**json.loads(write(board, first, factor, style)), **more.record(board, factor)})
+        beside = {"details": _details(board, style)} if wants_details else {}
+        print_json({**json.loads(write(board, first, factor, style)), **more.record(board, factor), **beside})
         return
     click.echo(write(board, first, factor, style), nl=False)
-    for text in more.texts(board, factor, style):
+    for text in (*more.texts(board, factor, style), *(_details(board, style) if wants_details else ())):
         click.echo(f"\n{text}", nl=False)
 
 
@@ -66,18 +83,30 @@ def rank(directories: Sequence[Path], grids: Sequence[str], pue: float | None, s
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Where the page, pictures and tables go.",
+    help="Where the site goes; it begins at index.html there.",
 )
 @GRID
 @PUE
 def report(directories: Sequence[Path], out: Path, grid: str | None, pue: float | None) -> None:
-    """One HTML page with tables and plots; the same as PNG, PDF, SVG, CSV, Markdown, LaTeX and JSON files."""
+    """A site with leaderboards, strategies, tasks and plots, for reading from disk; tables and plots also as files."""
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
     from suite.energy.places import place as find_place
-    from suite.report.site import write_report
+    from suite.report.boards import separate
+    from suite.report.site import write_site
 
-    board, logs, place, factor = scored(directories, find_place(grid) if grid else None, pue)
-    write_report(board, place, factor, out, logs)
-    click.echo(f"wrote {out / 'report.html'}")
+    place, factor = find_place(grid) if grid else REFERENCE, REFERENCE_PUE if pue is None else pue
+    write_site(separate(logs_below(directories)), place, factor, out)
+    click.echo(f"wrote {out / 'index.html'}")
+
+
+def _details(board: Any, style: str) -> Any:
+    """Texts, or for JSON a record."""
+    from suite.report.details import tables, to_record
+    from suite.report.tables import write_printed
+    from suite.score.details import details
+
+    found = details(board)
+    return to_record(found) if style == "json" else [write_printed(table, style) for table in tables(board, found)]
 
 
 def _elsewhere(
@@ -98,11 +127,16 @@ def _elsewhere(
     return Elsewhere(tuple(places) or (REFERENCE,), wants_sci or embodied is not None, embodied, given)
 
 
-def scored(directories: Sequence[Path], place: Any | None, pue: float | None) -> tuple[Any, Any, Any, float]:
-    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
+def logs_below(directories: Sequence[Path]) -> list[Any]:
     from suite.runs.board import find_logs
     from suite.runs.log import read_log
+
+    return [read_log(path) for path in find_logs(directories)]
+
+
+def scored(directories: Sequence[Path], place: Any | None, pue: float | None) -> tuple[Any, Any, float]:
+    """The one board below ``directories``, and the place and PUE of its kg CO2e."""
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
     from suite.score.board import score
 
-    logs = [read_log(path) for path in find_logs(directories)]
-    return score(logs), logs, place or REFERENCE, REFERENCE_PUE if pue is None else pue
+    return score(logs_below(directories)), place or REFERENCE, REFERENCE_PUE if pue is None else pue

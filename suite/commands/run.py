@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from suite.commands.options import JSON, examples, print_json, progress, running, seeds_of, settings
-from suite.commands.rank import scored
+from suite.commands.rank import logs_below
 
 
 @click.command(
@@ -45,18 +45,38 @@ from suite.commands.rank import scored
     metavar="DIR",
     help="The board's directory; gone on with if it exists.",
 )
+@click.option(
+    "--replay",
+    is_flag=True,
+    help="Train nothing: answer from the tasks' recorded tables, with recorded energy. The strategy's own CPU time is "
+    "charged at --watts-per-core; 0 leaves it out, and the same command then writes the same logs, byte for byte.",
+)
+@click.option(
+    "--program",
+    is_flag=True,
+    help="A program board: every strategy searches the hyper-parameters of each task's differentiable problem. "
+    "Implied by a strategy that is a program.",
+)
 @running
 @JSON
-def run(tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, as_json: bool, **options: Any) -> None:
+def run(
+    tasks: Sequence[str], strategies: Sequence[str], seeds: str, out: Path, replay: bool, as_json: bool, **options: Any
+) -> None:
     """Search tasks with strategies, metered. Run again, it goes on where it was stopped."""
     from suite import catalog
-    from suite.runs.board import Board
     from suite.runs.log import LOG_NAME
 
-    given, numbers = settings(**options), seeds_of(seeds)
-    chosen_tasks = catalog.select(catalog.TASKS, tasks)
+    numbers = seeds_of(seeds)
     chosen_strategies = catalog.select(catalog.STRATEGIES, strategies)
-    summary = _make(Board(out, given), chosen_tasks, chosen_strategies, numbers)
+    if replay:
+        chosen_tasks = recorded_tasks(tasks)
+        refuse_programs(chosen_strategies, bool(options.pop("program")))
+        summary = _replay(replay_board(out, options), chosen_tasks, chosen_strategies, numbers)
+    else:
+        from suite.runs.board import Board, for_strategies
+
+        given, chosen_tasks = settings(**options), catalog.select(catalog.TASKS, tasks)
+        summary = _make(Board(out, for_strategies(given, chosen_strategies)), chosen_tasks, chosen_strategies, numbers)
     if as_json:
         print_json({**summary, "logs": sorted(str(path) for path in (out / "runs").rglob(LOG_NAME))})
     else:
@@ -71,14 +91,16 @@ def demo(out: Path) -> None:
     from suite import demonstration
 
     summary = _make(demonstration.board(out), demonstration.TASKS, demonstration.STRATEGIES, demonstration.SEEDS)
-    from suite.report.site import write_report
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE
+    from suite.report.boards import separate
+    from suite.report.site import write_site
     from suite.report.tables import write
 
-    board, logs, place, factor = scored([out], None, None)
-    click.echo(write(board, place, factor, "table"))
-    write_report(board, place, factor, out / "report", logs)
+    boards = separate(logs_below([out]))
+    click.echo(write(boards[0].board, REFERENCE, REFERENCE_PUE, "table"))
+    write_site(boards, REFERENCE, REFERENCE_PUE, out / "report")
     _say(summary, out)
-    click.echo(f"Page, plots and tables: {out / 'report' / 'report.html'}")
+    click.echo(f"Leaderboard, plots and tables: {out / 'report' / 'index.html'}")
     _exit(summary)
 
 
@@ -96,19 +118,71 @@ def _make(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Se
             results = board.run(tasks, strategies, seeds, shown)
             microjoules += shown.microjoules
     kwh = microjoules / 1e6 / JOULES_PER_KWH
-    failed = [
-        {"run": result.job.name, "status": result.status, "message": result.message}
-        for result in results
-        if not result.ok
-    ]
     return {
-        "runs": len(results),
-        "failed": failed,
+        **_outcome(results),
         "kwh": kwh,
         "kg_co2e": kg_co2e(kwh, REFERENCE, REFERENCE_PUE),
         "tier": board.sources.tier,
         "factor": board.sources.factor,
     }
+
+
+def _replay(board: Any, tasks: Sequence[str], strategies: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+    """Replay the runs. What was made, and the recorded energy that it stands for."""
+    from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
+    from suite.energy.ledger import JOULES_PER_KWH
+
+    with progress("replayed", len(tasks) * len(strategies) * len(seeds)) as shown:
+        results, microjoules = board.run(tasks, strategies, seeds, shown), shown.microjoules
+    kwh = microjoules / 1e6 / JOULES_PER_KWH
+    return {**_outcome(results), "kwh": kwh, "kg_co2e": kg_co2e(kwh, REFERENCE, REFERENCE_PUE), "tier": board.tier}
+
+
+def _outcome(results: Sequence[Any]) -> dict[str, Any]:
+    failed = [
+        {"run": result.job.name, "status": result.status, "message": result.message}
+        for result in results
+        if not result.ok
+    ]
+    return {"runs": len(results), "failed": failed}
+
+
+def replay_board(out: Path, options: dict[str, Any]) -> Any:
+    """The replayed board of a command's ``options``; those that only trainings have must not be given."""
+    from suite.replay.board import ReplayBoard, ReplaySettings
+
+    known = {"budget": "budget", "workers": "workers", "watts_per_core": "search_watts", "jobs": "jobs"}
+    if options["meters"] or options["variant"] or options["device"] != "cpu":
+        raise click.UsageError("--meter, --variant and --device have no meaning in a replay: nothing is trained")
+    given = {known[name]: value for name, value in options.items() if name in known and value is not None}
+    return ReplayBoard(out, ReplaySettings(**given))
+
+
+def refuse_programs(strategies: Sequence[str], asked: bool) -> None:
+    """A table has no gradients and no mutations of a training. Raises ``click.UsageError``."""
+    from suite import catalog
+
+    unfit = {"program", "mutation"}
+    refused = [name for name in strategies if unfit & catalog.load_strategy(name).info.capabilities]
+    if asked or refused:
+        raise click.UsageError(
+            f"a recorded table answers whole trainings and promotions only; run these live: "
+            f"{', '.join(refused) or '--program'}"
+        )
+
+
+def recorded_tasks(patterns: Sequence[str]) -> list[str]:
+    """Tasks by name; a pattern stands for those that have a recorded table."""
+    from suite import catalog
+    from suite.replay.table import table_path
+
+    chosen = catalog.select(catalog.TASKS, patterns)
+    recorded = [name for name in chosen if name in patterns or table_path(catalog.task_card(name)).exists()]
+    if not recorded:
+        raise catalog.CatalogError(
+            f"none of {', '.join(chosen)} has a recorded table; record one: carbon-suite record TASK --out DIR"
+        )
+    return recorded
 
 
 def _say(summary: dict[str, Any], out: Path) -> None:
@@ -117,13 +191,23 @@ def _say(summary: dict[str, Any], out: Path) -> None:
         failed.setdefault(failure["message"], []).append(failure["run"])
     for message, runs in failed.items():
         click.echo(f"failed: {', '.join(runs)}: {message}", err=True)
+    if summary["tier"] == "replay":
+        click.echo(
+            f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} replayed runs ended. They stand for "
+            f"{summary['kwh']:.3g} kWh, {summary['kg_co2e']:.3g} kg CO2e, recorded elsewhere; nothing was trained here."
+        )
+    else:
+        _say_spent(summary)
+    if not summary["failed"]:
+        click.echo(f"Rank them with: carbon-suite rank {out}")
+
+
+def _say_spent(summary: dict[str, Any]) -> None:
     click.echo(
         f"{summary['runs'] - len(summary['failed'])} of {summary['runs']} runs ended. "
         f"This command spent {summary['kwh']:.3g} kWh, {summary['kg_co2e']:.3g} kg CO2e "
         f"({summary['tier']}: right within a factor of {summary['factor']:g})."
     )
-    if not summary["failed"]:
-        click.echo(f"Rank them with: carbon-suite rank {out}")
 
 
 def _exit(summary: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ class Segment(NamedTuple):
         phase, trial, microjoules, cpu_ns, wall_ns = record
         if phase not in PHASES:
             raise ValueError(f"a segment's phase is one of {PHASES}, got {phase!r}")
-        return cls(phase, trial, dict(microjoules), cpu_ns, wall_ns)
+        return cls(phase, trial, microjoules, cpu_ns, wall_ns)
 
 
 class Gaps(NamedTuple):
@@ -88,9 +88,13 @@ MAIN = 0  # the lane of the run's own process; a worker's lane is its pid
 
 
 class PhaseChanges(Protocol):
-    """The phases that a worker's trial has entered by itself, each with the CPU time at which it began."""
+    """What a worker's trial says of itself."""
 
-    def entered(self) -> Sequence[tuple[Phase, int]]: ...
+    def entered(self) -> Sequence[tuple[Phase, int]]:
+        """The phases that it has entered by itself, each with the CPU time at which it began."""
+
+    def searched_ns(self) -> int:
+        """CPU time used on search since the trial began, within its training."""
 
 
 @dataclass
@@ -100,6 +104,7 @@ class _Lane:
     label: Label
     changes: PhaseChanges
     cpu_ns: int = 0
+    searched_ns: int = 0
 
 
 class _Window:
@@ -177,7 +182,7 @@ class Ledger:
 
     def assign(self, pid: int, label: Label) -> None:
         """Worker ``pid``, which has been idle, will work on ``label``: what it uses from now on belongs there."""
-        self._lanes[pid].label = label
+        self._lanes[pid].label, self._lanes[pid].searched_ns = label, 0
 
     def relabel(self, pid: int, label: Label, cpu_ns: int | None = None) -> None:
         """Worker ``pid`` goes over to ``label``; ``cpu_ns`` is its own reading at that moment, where it sent one."""
@@ -219,6 +224,14 @@ class Ledger:
             if lane.label.trial is not None:
                 self._processes.busy_ns += now - self._time
         self._time = now
+
+    def declare(self, label: Label, microjoules: Mapping[str, int], wall_ns: int) -> None:
+        """Add energy that somebody declares: the machine used it before this ledger began, and no meter was read."""
+        open_ = self._at(label)
+        for component, amount in microjoules.items():
+            open_.microjoules[component] = open_.microjoules.get(component, 0) + amount
+            self._total += amount
+        open_.wall_ns += wall_ns
 
     def drain(self) -> list[Segment]:
         """The segments since the last drain, one a label, up to the last cut."""
@@ -302,15 +315,24 @@ class Ledger:
 
     def _divided(self, lane: _Lane, reading: int) -> list[tuple[_Open, int]]:
         """What ``lane`` used up to ``reading``, by label: its trial may have changed its phase in between."""
-        parts = []
+        parts: list[tuple[_Open, int]] = []
         if lane.label.trial is not None:
             for phase, cpu_ns in lane.changes.entered():
                 if phase != lane.label.phase and lane.cpu_ns <= cpu_ns <= reading:
-                    parts.append((self._at(lane.label), cpu_ns - lane.cpu_ns))
-                    lane.label, lane.cpu_ns = Label(phase, lane.label.trial), cpu_ns
-        parts.append((self._at(lane.label), reading - lane.cpu_ns))
-        lane.cpu_ns = reading
-        return parts
+                    parts += self._used(lane, cpu_ns)
+                    lane.label = Label(phase, lane.label.trial)
+        return parts + self._used(lane, reading)
+
+    def _used(self, lane: _Lane, cpu_ns: int) -> list[tuple[_Open, int]]:
+        """What ``lane`` used from its last reading up to ``cpu_ns``, which is its last one now; the search of a program
+        in its training is apart. What it has not told of yet, since it is in the midst of it, is told by a later cut.
+        """
+        used, lane.cpu_ns = cpu_ns - lane.cpu_ns, cpu_ns
+        if lane.label.phase != "train" or not (searched := lane.changes.searched_ns() - lane.searched_ns):
+            return [(self._at(lane.label), used)]
+        searched = min(searched, used)
+        lane.searched_ns += searched
+        return [(self._at(Label("ask", lane.label.trial)), searched), (self._at(lane.label), used - searched)]
 
 
 def _split(amount: int, weights: Sequence[tuple[_Open, int]]) -> Sequence[tuple[_Open, int]]:

@@ -163,5 +163,8 @@ class _NoChanges:
     def entered(self) -> Sequence[tuple[Phase, int]]:
         return ()
 
+    def searched_ns(self) -> int:
+        return 0
+
 
 _NO_CHANGES: Final = _NoChanges()

@@ -17,10 +17,30 @@ from suite.task import TaskSpec
 _TITLES: Final = {"cpu": "CPU", "gpu": "GPU", "memory_gib": "Memory (GiB)"}
 
 
-def task_tables(board: Board, logs: Sequence[RunLog]) -> list[Printed]:
-    """One table a task, strategies in the board's order."""
-    specs = _specs(logs)
-    return [_task_table(board, task, specs.get(task)) for task in board.tasks]
+def task_table(board: Board, task: str, spec: TaskSpec) -> Printed:
+    """The results on ``task``, strategies in the board's order."""
+    cells = [cell for entry in board.entries for cell in cells_of(board, entry.strategy) if cell.task == task]
+    test = f"Test: {spec.test.name}, median of the final incumbents, to {spec.test.goal}."
+    return _cells_table(board, "Strategy", {cell.strategy: cell for cell in cells}, test)
+
+
+def strategy_table(board: Board, strategy: str) -> Printed:
+    """The results of ``strategy``, one row a task."""
+    cells = {cell.task: cell for cell in cells_of(board, strategy)}
+    return _cells_table(board, "Task", cells, "Test: median of the final incumbents.")
+
+
+def _cells_table(board: Board, first: str, cells: Mapping[str, Cell], test: str) -> Printed:
+    phases = [phase for phase in PHASES if any(cell.microjoules_by_phase.get(phase) for cell in cells.values())]
+    factor, unit = wording.unit(max((cell.kwh for cell in cells.values()), default=0.0))
+    figures = ("u", "kappa", "pi", "s(B)", "Test", "Trials", "Failed", "Missing", f"{unit} charged")
+    caption = f"{wording.qualified(f'{unit} of one run', board.tier)}: charged, and by phase. {test}"
+    lost = sum(cell.lost_microjoules for cell in cells.values())
+    cut_short = (
+        f"Of all runs, {wording.figure(wording.kwh(lost) * factor)} {unit} went uncharged into attempts cut short."
+    )
+    rows = tuple((name, *_cell_row(cell, phases, factor)) for name, cell in cells.items())
+    return Printed((first, *figures, *phases), rows, 1, caption, (cut_short,) if lost else ())
 
 
 def improvement_table(board: Board) -> Printed:
@@ -34,9 +54,106 @@ def improvement_table(board: Board) -> Printed:
     return Printed(("Strategy", *names), rows, 1, caption, ())
 
 
+def runs_table(board: Board, logs: Sequence[RunLog]) -> Printed:
+    """One row a run of one strategy on one task."""
+    curves = {(curve.task, curve.strategy, curve.seed): curve for curve in board.curves}
+    rows = []
+    for log in logs:
+        curve = curves[log.header.task.name, str(log.header.strategy["name"]), log.header.seed]
+        spent = (log.charged_microjoules, log.total_microjoules)
+        rows.append(
+            (
+                f"seed {log.header.seed}",
+                log.ended or "has not ended",
+                wording.share(curve.final_s),
+                wording.figure(curve.validation[-1]),
+                "" if curve.test[-1] is None else wording.figure(curve.test[-1]),
+                str(sum(not trial.returned for trial in log.trials)),
+                str(sum(trial.status == "failed" for trial in log.trials if not trial.returned)),
+                *(wording.figure(wording.kwh(energy) * 1e3) for energy in spent),
+                wording.figure(log.elapsed_ns / 1e9),
+            )
+        )
+    energies = (wording.qualified(label, board.tier) for label in ("Wh charged", "Wh total"))
+    headers = ("Log", "End", "s(B)", "Validation", "Test", "Trials", "Failed", *energies, "Seconds")
+    caption = "Validation and test of the final incumbent; no test value where that is still the default."
+    return Printed(headers, tuple(rows), 2, caption, ())
+
+
+def strategy_facts(logs: Sequence[RunLog]) -> dict[str, str]:
+    """What the logs of a strategy say of it. What they leave open is left out."""
+    found = {name: value for name, value in logs[0].header.strategy.items() if value not in (None, "", [], {})}
+    titles = {"file_sha256": "SHA-256 of its file", "default": "Default given to it"}
+    facts = {titles.get(name, name.replace("_", " ").capitalize()): _in_words(value) for name, value in found.items()}
+    return {**facts, "Release": ", ".join(sorted({log.header.suite for log in logs}))}
+
+
+def task_facts(spec: TaskSpec) -> dict[str, str]:
+    """What a task is, by label."""
+    fidelity, validation, test = spec.fidelity, spec.validation, spec.test
+    across = "" if validation.comparable_across_fidelities else "; not comparable across fidelities"
+    facts = {
+        "Version": spec.version,
+        "Paradigm": wording.paradigm_label(spec.name.split("/")[0]),
+        "Posed by": spec.paper,
+        "Fidelity": f"{fidelity.minimum} to {fidelity.maximum} {fidelity.unit}",
+        "Search sees": f"validation {validation.name}, to {validation.goal}{across}",
+        "Judged by": f"test {test.name}, to {test.goal}",
+    }
+    return {**facts, "Needs": f"carbon-suite[{spec.extra}]"} if spec.extra else facts
+
+
+def anchors(spec: TaskSpec) -> dict[str, str]:
+    """The measured constants of a task, by label."""
+    table = constants_table_of([spec])
+    return dict(zip(table.headers[1:], table.rows[0][1:], strict=True))
+
+
+def space_table(spec: TaskSpec) -> Printed:
+    """One row a hyper-parameter."""
+    record = spec.space.to_serialized_dict()
+    conditions = {str(each["child"]): _condition(each) for each in record["conditions"]}
+    rows = tuple(_hyperparameter(each, conditions) for each in record["hyperparameters"])
+    return Printed(("Hyper-parameter", "Values", "Default", "Active where"), rows, 4, "", ())
+
+
+def _hyperparameter(each: Mapping[str, Any], conditions: Mapping[str, str]) -> tuple[str, str, str, str]:
+    values = each.get("choices") or each.get("sequence")
+    if values:
+        told = ", ".join(map(str, values))
+    elif "lower" in each:
+        told = f"{each['lower']:g} to {each['upper']:g}{', logarithmic' if each.get('log') else ''}"
+    else:
+        told = str(each.get("value", ""))
+    default = each.get("default_value", each.get("value", ""))
+    default = f"{default:g}" if isinstance(default, float) else str(default)
+    return str(each["name"]), told, default, conditions.get(str(each["name"]), "")
+
+
+def _condition(each: Mapping[str, Any]) -> str:
+    """A condition of ConfigSpace in words."""
+    if "conditions" in each:
+        joint = " and " if each["type"] == "AND" else " or "
+        return joint.join(map(_condition, each["conditions"]))
+    signs = {"EQ": "is", "NEQ": "is not", "LT": "<", "GT": ">", "IN": "is one of"}
+    value = each.get("values", each.get("value"))
+    told = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return f"{each['parent']} {signs[each['type']]} {told}"
+
+
+def specs(logs: Sequence[RunLog]) -> dict[str, TaskSpec]:
+    """The tasks of ``logs`` by name."""
+    return {log.header.task.name: log.header.task for log in logs}
+
+
 def constants_table(logs: Sequence[RunLog]) -> Printed:
+    """One row a task."""
+    return constants_table_of(list(specs(logs).values()))
+
+
+def constants_table_of(tasks: Sequence[TaskSpec]) -> Printed:
     figures = ("a0", "a1", "v0", "m_t", "kappa", "sigma", "Headroom", "Default (J)")
-    rows = tuple(_constants_row(spec) for spec in _specs(logs).values())
+    rows = tuple(_constants_row(spec) for spec in tasks)
     return Printed(
         ("Task", "Version", "Status", "Measured on", *figures),
         rows,
@@ -51,7 +168,7 @@ def constants_table(logs: Sequence[RunLog]) -> Printed:
 def data_table(logs: Sequence[RunLog]) -> Printed:
     rows = tuple(
         (name, f"{ref.name} {ref.version}", ref.licence, ref.source, ref.digest[:12])
-        for name, spec in _specs(logs).items()
+        for name, spec in specs(logs).items()
         for ref in spec.data
     )
     return Printed(("Task", "Data", "Licence", "Source", "SHA-256"), rows, 5, "", ())
@@ -91,37 +208,9 @@ def crosscheck_sentences(logs: Sequence[RunLog]) -> list[str]:
     return sentences
 
 
-def _task_table(board: Board, task: str, spec: TaskSpec | None) -> Printed:
-    cells = [cell for entry in board.entries for cell in cells_of(board, entry.strategy) if cell.task == task]
-    phases = [phase for phase in PHASES if any(cell.microjoules_by_phase.get(phase) for cell in cells)]
-    factor, unit = wording.unit(max((cell.kwh for cell in cells), default=0.0))
-    headers = (
-        "Strategy",
-        "u",
-        "kappa",
-        "pi",
-        "s(B)",
-        "Test",
-        "Trials",
-        "Failed",
-        "Missing",
-        f"{unit} charged",
-        *phases,
-    )
-    test = f" Test: {spec.test.name}, median of the final incumbents, to {spec.test.goal}." if spec else ""
-    caption = f"{wording.qualified(f'{unit} of one run', board.tier)}: charged, and by phase.{test}"
-    lost = sum(cell.lost_microjoules for cell in cells)
-    cut_short = (
-        f"Of all runs, {wording.figure(wording.kwh(lost) * factor)} {unit} went uncharged into attempts cut short."
-    )
-    rows = tuple(_cell_row(cell, phases, factor) for cell in cells)
-    return Printed(headers, rows, 1, caption, (cut_short,) if lost else ())
-
-
 def _cell_row(cell: Cell, phases: Sequence[str], factor: float) -> tuple[str, ...]:
     runs = max(1, len(cell.seeds))
     return (
-        cell.strategy,
         *map(wording.figure, (cell.u, cell.kappa)),
         *map(wording.share, (cell.pi, cell.final_s)),
         wording.figure(cell.test_median),
@@ -158,10 +247,6 @@ def _in_words(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_in_words(item)}" for name, item in value.items())
     return str(value)
-
-
-def _specs(logs: Sequence[RunLog]) -> dict[str, TaskSpec]:
-    return {log.header.task.name: log.header.task for log in logs}
 
 
 def _runs(count: int) -> str:

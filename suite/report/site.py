@@ -1,84 +1,104 @@
-"""The report: one page that holds everything, and the same pictures and tables as files.
+"""The report: a static site that reads from a disk as from a server, and the same pictures and tables as files.
 
-    OUT/report.html                              self-contained: pictures inside, no scripts, nothing loaded
-    OUT/table.csv  table.md  table.tex  table.json
-    OUT/figures/NAME.png  NAME.pdf  NAME.svg
+    OUT/index.html                      a leaderboard for each board
+    OUT/method.html                     how scores are made, and the rules
+    OUT/assets/                         one style sheet, one script; every page reads fully without the script
+    OUT/BOARD/pictures.html             all pictures of a board
+    OUT/BOARD/details.html              carbon to targets, other budgets, phases
+    OUT/BOARD/sources.html              meters, machines, constants, data
+    OUT/BOARD/strategies/NAME.html      a page a strategy
+    OUT/BOARD/tasks/NAME.html           a page a task
+    OUT/BOARD/figures/NAME.png .pdf .svg
+    OUT/BOARD/table.csv .md .tex .json
+    OUT/BOARD/logs/TASK/STRATEGY/seed-N.jsonl     the logs that every number links to
 
-The same board and logs give the same bytes. Each file is put in place whole.
+The same logs give the same bytes, in whatever order they come. Each file is put in place whole.
 """
 
-import base64
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
-from suite import __version__
-from suite.energy.carbon import REFERENCE, REFERENCE_PUE, Place
-from suite.report import facts, wording
-from suite.report.plots import Picture, pictures
-from suite.report.tables import caption, printed, split, write
-from suite.runs.log import RunLog
-from suite.score.board import Board
-
-PAGE: Final = "report.html"
-_TABLES: Final = {"csv": "csv", "md": "md", "tex": "latex", "json": "json"}
+from suite.energy.carbon import Place
+from suite.report import pages, paths, plots
+from suite.report.boards import Reported
+from suite.report.pages import Site
+from suite.report.plots import Picture
+from suite.report.tables import write
 
 
-def write_report(board: Board, grid: Place, pue: float, out: Path, logs: Sequence[RunLog] = ()) -> list[Path]:
-    """Write page, pictures and tables below ``out``, which is made where it is missing. Returns the files written.
+def write_site(boards: Sequence[Reported], grid: Place, pue: float, out: Path) -> list[Path]:
+    """Write a site on ``boards`` below ``out``, which is made where it is missing. Returns the files written.
 
-    logs: those that the board was scored from, for the facts on constants, data, machines, meters and the cross-check.
     Raises ``ValueError`` where ``pue`` is below 1 and ``OSError`` where ``out`` cannot be written to.
     """
-    contents = {f"table.{suffix}": write(board, grid, pue, style).encode() for suffix, style in _TABLES.items()}
-    _make_directory(out / "figures")  # before the pictures, which take seconds
-    drawn = list(pictures(board))
-    contents |= {f"figures/{one.name}.{suffix}": content for one in drawn for suffix, content in one.files.items()}
-    contents[PAGE] = page(board, grid, pue, drawn, logs).encode()
-    for name, content in contents.items():
-        _replace(out / name, content)
-    return [out / name for name in contents]
+    site = Site(tuple(boards), grid, pue)
+    tables = dict(pair for one in boards for pair in _tables(site, one))  # before anything is made: they check the PUE
+    _make_directory(out)
+    written = []
+    for name, content in [*tables.items(), *_contents(site)]:
+        _make_directory((out / name).parent)
+        _replace(out / name, content())
+        written.append(out / name)
+    return written
 
 
-def page(board: Board, grid: Place, pue: float, drawn: Sequence[Picture], logs: Sequence[RunLog]) -> str:
-    """The page as HTML, with the pictures inside."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["data_uri"] = _data_uri
-    here = files("suite.report")
-    template = environment.from_string((here / "report.html.j2").read_text())
-    return template.render(
-        style=Markup((here / "report.css").read_text()),  # ours, and no user's words in it
-        board=board,
-        version=__version__,
-        ranking=split(printed(board, grid, pue, dash=wording.EN_DASH), brief=False),
-        caption=caption(board, grid, pue),
-        pictures=drawn,
-        tasks=dict(zip(board.tasks, facts.task_tables(board, logs), strict=True)),
-        improvement=facts.improvement_table(board),
-        constants=facts.constants_table(logs),
-        data=facts.data_table(logs),
-        machines=facts.machine_table(logs),
-        meters=facts.meter_table(logs),
-        crosscheck=facts.crosscheck_sentences(logs),
-        size=wording.size_sentence(board),
-        ranks=wording.ranks_sentence(board),
-        energy=wording.energy_sentence(board.tier),
-        grid=grid,
-        pue=pue,
-        reference=REFERENCE,
-        reference_pue=REFERENCE_PUE,
-        tables=[f"table.{suffix}" for suffix in _TABLES],
-    )
+Content = tuple[str, Callable[[], bytes]]
 
 
-def _data_uri(picture: Picture) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(picture.files['svg']).decode()}"
+def _tables(site: Site, one: Reported) -> Iterator[Content]:
+    for suffix, style in pages.TABLES.items():
+        text = write(one.board, site.grid, site.pue, style).encode()
+        yield paths.table(one.slug, suffix), partial(bytes, text)
+
+
+def _contents(site: Site) -> Iterator[Content]:
+    """Every file but the tables, and what makes its bytes."""
+    overviews = {}
+    for one in site.boards:
+        drawn = list(plots.pictures(one.board, one.details))
+        overviews[one.slug] = drawn[0]
+        yield from _figures(one, drawn)
+        yield _page(paths.pictures_page(one.slug), pages.pictures(site, one, drawn[1:]))
+        yield _page(paths.details_page(one.slug), pages.details(site, one))
+        yield _page(paths.sources_page(one.slug), pages.sources(site, one))
+        yield from _strategies(site, one)
+        yield from _tasks(site, one)
+        for log in one.logs:
+            header = log.header
+            name = paths.log_file(one.slug, header.task.name, str(header.strategy["name"]), header.seed)
+            yield name, log.path.read_bytes
+    yield _page(paths.INDEX, pages.index(site, overviews))
+    yield _page(paths.METHOD, pages.method(site))
+    for name in (paths.STYLE, paths.SCRIPT):
+        yield name, (files("suite.report.web") / Path(name).name).read_bytes
+
+
+def _strategies(site: Site, one: Reported) -> Iterator[Content]:
+    for entry in one.board.entries:
+        drawn = plots.of_strategy(one.board, entry.strategy, f"strategy-{paths.slug(entry.strategy)}")
+        yield from _figures(one, drawn)
+        yield _page(paths.strategy_page(one.slug, entry.strategy), pages.strategy(site, one, entry, drawn))
+
+
+def _tasks(site: Site, one: Reported) -> Iterator[Content]:
+    for task in one.board.tasks:
+        drawn = plots.of_task(one.board, task, f"task-{paths.slug(task)}")
+        yield from _figures(one, [drawn])
+        yield _page(paths.task_page(one.slug, task), pages.task(site, one, task, drawn))
+
+
+def _figures(one: Reported, drawn: Sequence[Picture]) -> Iterator[Content]:
+    for picture in drawn:
+        for suffix, content in picture.files.items():
+            yield paths.figure(one.slug, picture.name, suffix), partial(bytes, content)
+
+
+def _page(path: str, text: str) -> Content:
+    return path, partial(bytes, text.encode())
 
 
 def _make_directory(directory: Path) -> None:

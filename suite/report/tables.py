@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from suite.energy.carbon import REFERENCE_PUE, Place, kg_co2e
 from suite.report import wording
-from suite.score.board import Board, Cell, Entry
+from suite.score.board import HIGH, Board, Cell, Entry
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_LAST: Final = 8  # columns after those of the paradigms
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[+-]\d+)?")
 _WIDTH: Final = 100  # of running text beside a table in a terminal
 _LATEX: Final = str.maketrans(
     {
@@ -60,7 +62,6 @@ def printed(board: Board, grid: Place, pue: float, dash: str = "-") -> Printed:
     """The ranking with all its columns, for a page."""
     paradigms = _paradigms(board)
     by_paradigm = (f"Pi {wording.paradigm_label(name)}" for name in paradigms)
-    energies = tuple(wording.qualified(label, board.tier) for label in ("kWh charged", "kWh total", "kg CO2e"))
     rows = tuple(
         (
             wording.ranks(entry, dash),
@@ -69,13 +70,26 @@ def printed(board: Board, grid: Place, pue: float, dash: str = "-") -> Printed:
             wording.headline(entry),
             wording.aggregate(entry),
             *(wording.share(entry.pi_by_paradigm[name]) if name in entry.pi_by_paradigm else "" for name in paradigms),
-            str(_trials(board, entry)),
-            *map(wording.figure, (entry.kwh, entry.kwh_total, spent_kg(entry, grid, pue))),
+            *_last_cells(board, entry, grid, pue),
         )
         for entry in board.entries
     )
-    headers = ("Rank", "Strategy", "Family", "H (1/kg)", "Pi", *by_paradigm, "Trials", *energies)
+    energies = tuple(wording.qualified(label, board.tier) for label in ("kWh charged", "kWh total", "kg CO2e"))
+    last = ("s(B)", f"At {HIGH:g}", "Trials", *energies, "Tier", "Verified")
+    headers = ("Rank", "Strategy", "Family", "H (1/kg)", "Pi", *by_paradigm, *last)
     return Printed(headers, rows, 3, caption(board, grid, pue), board.notes)
+
+
+def _last_cells(board: Board, entry: Entry, grid: Place, pue: float) -> tuple[str, ...]:
+    """The ``_LAST`` columns: what was reached, and what it took."""
+    return (
+        wording.share(entry.final_s),
+        f"{entry.reached}/{entry.runs + entry.missing}",
+        str(_trials(board, entry)),
+        *map(wording.figure, (entry.kwh, entry.kwh_total, spent_kg(entry, grid, pue))),
+        board.tier,
+        wording.yes(entry.whole),
+    )
 
 
 def caption(board: Board, grid: Place, pue: float) -> str:
@@ -84,6 +98,8 @@ def caption(board: Board, grid: Place, pue: float) -> str:
         (
             f"{wording.size_sentence(board)} H: performance per kg CO2e at the frozen reference.",
             f"Pi: 0 does nothing, 1/2 is random search, 1 the limit. {wording.ranks_sentence(board)}",
+            f"s(B): test performance at the end, 0 is the default and 1 the best known. At {HIGH:g}: runs that came to "
+            f"s = {HIGH:g}. Verified: all runs are there, have ended, and sum to what their ledgers counted.",
             wording.energy_sentence(board.tier),
             wording.grid_sentence(grid, pue),
         )
@@ -145,6 +161,8 @@ def _row(board: Board, entry: Entry, grid: Place, pue: float) -> dict[str, Any]:
         "Pi": entry.pi,
         "Pi low": pi_low,
         "Pi high": pi_high,
+        "Pi low over tasks": (entry.task_interval or (None, None))[0],
+        "Pi high over tasks": (entry.task_interval or (None, None))[1],
         **{f"Pi {paradigm}": entry.pi_by_paradigm.get(paradigm) for paradigm in _paradigms(board)},
     }
     energies = {
@@ -160,9 +178,12 @@ def _row(board: Board, entry: Entry, grid: Place, pue: float) -> dict[str, Any]:
         "strategy": entry.strategy,
         "family": entry.family,
         **{name: math.nan if value is None else value for name, value in numbers.items()},
+        "s(B)": entry.final_s,
+        f"success at {HIGH:g}": entry.reached / (entry.runs + entry.missing),
         "trials": _trials(board, entry),
         **{wording.qualified(name, board.tier): value for name, value in energies.items()},
         "tier": board.tier,
+        "verified": entry.whole,
     }
 
 
@@ -188,10 +209,11 @@ def _as_text(table: Printed, parts: Sequence[Printed]) -> str:
 def split(table: Printed, brief: bool) -> list[Printed]:
     """``table`` as a page can hold it: the main columns, then Pi by paradigm where there are several.
 
-    brief: without the family and the charged energy, which is near the budget for all.
+    brief: without the family, the energies, which follow from the kg, and the tier, which the headers say.
     """
-    after = len(table.headers) - 4  # trials, kWh charged, kWh total, kg CO2e
-    main = [0, 1, 3, 4, after, after + 2, after + 3] if brief else [*range(5), *range(after, after + 4)]
+    after = len(table.headers) - _LAST
+    last = range(after, len(table.headers))
+    main = [0, 1, 3, 4, *last[:3], last[5], last[7]] if brief else [*range(5), *last]
     paradigms = list(range(5, after))
     return [_columns(table, main), *([_columns(table, [0, 1, *paradigms])] if len(paradigms) > 1 else [])]
 
@@ -253,6 +275,7 @@ def _latex(board: Board, grid: Place, pue: float) -> str:
 def _as_latex(table: Printed, parts: Sequence[Printed]) -> str:
     """Booktabs tables under one caption, with the notes below them."""
     lines = [
+        r"% \usepackage{booktabs,siunitx}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_escape_latex(table.caption)}}}",
@@ -264,17 +287,35 @@ def _as_latex(table: Printed, parts: Sequence[Printed]) -> str:
 
 
 def _tabular(table: Printed) -> str:
-    alignment = "l" * table.left + "r" * (len(table.headers) - table.left)
+    """Columns of plain numbers are siunitx's S, which aligns them at the point; its other cells are in braces."""
+    numeric = [number >= table.left and _is_numeric(table, number) for number in range(len(table.headers))]
+    alignment = "".join(
+        "l" if number < table.left else "S" if numeric[number] else "r" for number in range(len(table.headers))
+    )
+
+    def row(cells: Sequence[str]) -> str:
+        written = (
+            text if not column or _NUMBER.fullmatch(text) else f"{{{text}}}"
+            for text, column in zip(map(_escape_latex, cells), numeric, strict=True)
+        )
+        return " & ".join(written) + r" \\"
+
     lines = [
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
-        " & ".join(_escape_latex(header) for header in table.headers) + r" \\",
+        row(table.headers),
         r"\midrule",
-        *(" & ".join(_escape_latex(cell) for cell in row) + r" \\" for row in table.rows),
+        *map(row, table.rows),
         r"\bottomrule",
         r"\end{tabular}",
     ]
     return "\n".join(lines)
+
+
+def _is_numeric(table: Printed, column: int) -> bool:
+    """Whether some cells of a column are numbers, and none has an interval beside it."""
+    cells = [row[column] for row in table.rows]
+    return any(map(_NUMBER.fullmatch, cells)) and not any("[" in cell or "/" in cell for cell in cells)
 
 
 def _escape_latex(text: str) -> str:

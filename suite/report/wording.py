@@ -39,6 +39,10 @@ def share(value: float | None) -> str:
     return NOT_DEFINED if value is None else f"{value:z.2f}"
 
 
+def yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def headline(entry: Entry) -> str:
     """H with its interval, such as ``0.420 [0.310, 0.500]``."""
     return figure(entry.headline) + _interval(entry.headline_interval, figure)

@@ -16,15 +16,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from suite.catalog import load_strategy, task_spec
+from suite.catalog import PERSON, load_strategy, task_spec
 from suite.energy.cpu_time import IDLE_WATTS_PER_CORE, WATTS_PER_CORE
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree
 from suite.energy.selection import AUTO, Selection
 from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
 from suite.runs.metering import node_of, open_meters, write_node
-from suite.runs.plan import RunPlan
+from suite.runs.plan import ByHand, RunPlan
 from suite.runs.processes import Job, Listener, Result, run_jobs
+from suite.search.strategy import is_program
 
 BOARD_NAME = "board.json"
 FULL_BUDGET = 40.0  # random trainings; the frozen constants hold for this one (docs/scoring.md)
@@ -44,6 +45,7 @@ class Settings:
     default_trainings: how many full trainings of the default set the budget. variant: of the tasks' data, 0 for what is
     published. meters: by name, or "auto" for the best source of each component that is here when the board is made.
     idle_watts, ram_watts: of the whole machine, shared among the jobs; None leaves the memory to a counter, or out.
+    program: a program board, on which each task has its declared space (``suite.runs.program``).
     """
 
     budget: float = FULL_BUDGET
@@ -57,11 +59,10 @@ class Settings:
     default_trainings: int = 3
     crosscheck: bool = True
     variant: int = 0
+    program: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("budget", "workers", "jobs", "default_trainings"):
-            if not getattr(self, name) > 0:
-                raise BoardError(f"{name} must be greater than 0, got {getattr(self, name)}")
+        require_positive(self, "budget", "workers", "jobs", "default_trainings")
         for name in ("watts_per_core", "idle_watts", "ram_watts"):
             watts = getattr(self, name)
             if watts is not None and not 0 <= watts < math.inf:
@@ -151,12 +152,24 @@ class Board:
         self._references: dict[str, Reference] = {}
         kept = _read(directory)
         if kept:
-            self._check_settings(kept["settings"])
+            check_settings(directory, kept["settings"], json.loads(json.dumps(asdict(settings))))
             self._references = {name: Reference(**reference) for name, reference in kept["tasks"].items()}
             self.sources = settings.select_meters(kept["sources"]["meters"], kept["sources"]["reasons"])
         else:
             self.sources = settings.select_meters()
             self._save()
+
+    @classmethod
+    def reopen(cls, directory: Path) -> Self:
+        """The board in ``directory``, with the settings that it was made with. Raises ``BoardError``."""
+        kept = _read(directory) if directory.is_dir() else None
+        if kept is None:
+            raise BoardError(f"{directory} holds no board; make one with `carbon-suite run --out {directory}`")
+        try:
+            settings = Settings(**{**kept["settings"], "meters": tuple(kept["settings"]["meters"])})
+        except (KeyError, TypeError) as error:
+            raise BoardError(f"{directory} holds a board that another release made: {error}") from error
+        return cls(directory, settings)
 
     def calibrate(self, tasks: Sequence[str], listener: Listener) -> list[Result]:
         """Train each task's default where that has not been done yet. Returns how it went, failures included."""
@@ -164,7 +177,9 @@ class Board:
         jobs = {
             task: [self._calibration(task, seed) for seed in range(self.settings.default_trainings)] for task in missing
         }
-        results = self._make([job for several in jobs.values() for job in several], listener)
+        results = make_runs(
+            [job for several in jobs.values() for job in several], self.settings, self.sources, self.directory, listener
+        )
         if all(result.ok for result in results):
             for task, several in jobs.items():
                 logs = [read_log(job.directory) for job in several]
@@ -180,7 +195,25 @@ class Board:
         Strategies are interleaved, so that a slow hour of the machine falls on all of them.
         """
         jobs = [self._job(task, strategy, seed) for seed in seeds for task in tasks for strategy in strategies]
-        return self._make(jobs, listener)
+        return make_runs(jobs, self.settings, self.sources, self.directory, listener)
+
+    def by_hand(self, task: str, seed: int, hand: ByHand, listener: Listener) -> Result:
+        """One session of a person's run: nothing runs beside it, and it is too short for a cross-check."""
+        plan = replace(
+            self._job(task, PERSON, seed).plan,
+            by_hand=hand,
+            jobs=1,
+            idle_watts=self.settings.idle_watts,
+            ram_watts=self.settings.ram_watts,
+            crosscheck=False,
+        )
+        job = Job(f"{task_spec(task).name} {hand.name} {seed}", plan, self.directory_of(task, hand.name, seed))
+        (result,) = run_jobs([job], 1, listener)
+        return result
+
+    def directory_of(self, task: str, strategy: str, seed: int) -> Path:
+        """Where the run of ``strategy``, by its own name, on ``task`` is."""
+        return self.directory / "runs" / task_spec(task).name / strategy / f"seed-{seed}"
 
     def budget_of(self, task: str) -> Budget:
         """The budget of each run on ``task``, as measured on this machine and frozen here."""
@@ -201,43 +234,24 @@ class Board:
             v0=reference.v0,
         )
 
-    def _make(self, jobs: Sequence[Job], listener: Listener) -> list[Result]:
-        node = node_of(self.sources, self.settings.jobs)
-        try:
-            return run_jobs(jobs, self.settings.jobs, listener, node)
-        finally:
-            write_node(node, self.directory)
-
     def _job(self, task: str, strategy: str, seed: int) -> Job:
         spec = task_spec(task)
         name = load_strategy(strategy).info.name
         plan = replace(
             self.settings.plan(self.sources, task, strategy, seed, self.budget_of(task)),
             workers=self.settings.workers,
-            time_limit_seconds=self._references[spec.name].time_limit_seconds,
+            time_limit_seconds=self._references[spec.name].time_limit_seconds * (10 if self.settings.program else 1),
             default_mix=self._references[spec.name].mix,
             crosscheck=self.settings.crosscheck,
+            program=self.settings.program,
         )
-        return Job(f"{spec.name} {name} {seed}", plan, self.directory / "runs" / spec.name / name / f"seed-{seed}")
+        return Job(f"{spec.name} {name} {seed}", plan, self.directory_of(task, name, seed))
 
     def _calibration(self, task: str, seed: int) -> Job:
         plan = self.settings.plan(self.sources, task, "default", seed, training_only(1))
         plan = replace(plan, role="calibration", crosscheck=False)
         name = task_spec(task).name
         return Job(f"{name} calibration {seed}", plan, self.directory / "calibration" / name / f"seed-{seed}")
-
-    def _check_settings(self, kept: dict[str, Any]) -> None:
-        ours = json.loads(json.dumps(asdict(self.settings)))
-        differing = [
-            f"{name} is {kept.get(name)!r} there and {value!r} here"
-            for name, value in ours.items()
-            if kept.get(name) != value
-        ]
-        if differing:
-            raise BoardError(
-                f"{self.directory} holds a board with other settings: {'; '.join(differing)}. "
-                "Give the same ones to go on with it, or another directory; boards are not mixed"
-            )
 
     def _save(self) -> None:
         record = {
@@ -248,6 +262,49 @@ class Board:
         part = self.directory / (BOARD_NAME + ".part")
         part.write_text(json.dumps(record, indent=2) + "\n")
         part.replace(self.directory / BOARD_NAME)
+
+
+def for_strategies(settings: Settings, strategies: Iterable[str]) -> Settings:
+    """``settings`` of a program board where one of ``strategies`` is a program. Raises ``CatalogError``."""
+    programs = any(is_program(load_strategy(name).info) for name in strategies)
+    return replace(settings, program=settings.program or programs)
+
+
+def require_positive(settings: Any, *names: str) -> None:
+    """Raise ``BoardError`` unless all these settings are greater than 0."""
+    for name in names:
+        if not getattr(settings, name) > 0:
+            raise BoardError(f"{name} must be greater than 0, got {getattr(settings, name)}")
+
+
+def check_settings(directory: Path, kept: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Raise ``BoardError`` where the board in ``directory`` was made with other settings than ``ours``."""
+    differing = [
+        f"{name} is {kept.get(name)!r} there and {value!r} here"
+        for name, value in ours.items()
+        if kept.get(name) != value
+    ]
+    if differing:
+        raise BoardError(
+            f"{directory} holds a board with other settings: {'; '.join(differing)}. "
+            "Give the same ones to go on with it, or another directory; boards are not mixed"
+        )
+
+
+def make_runs(
+    jobs: Sequence[Job],
+    settings: Settings,
+    sources: Selection,
+    directory: Path,
+    listener: Listener,
+    until_monotonic: float = math.inf,
+) -> list[Result]:
+    """Make ``jobs`` (``run_jobs``) and write down what no run took where they share the machine's counters."""
+    node = node_of(sources, settings.jobs)
+    try:
+        return run_jobs(jobs, settings.jobs, listener, node, until_monotonic)
+    finally:
+        write_node(node, directory)
 
 
 def training_only(trials: int) -> Budget:

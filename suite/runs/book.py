@@ -1,10 +1,11 @@
 """The book of a run: ledger, charge and log kept in step, so that every record carries the energy since the last."""
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from suite.energy.ledger import Ledger, Segment
+from suite.energy.ledger import Gaps, Label, Phase, PhaseChanges, Segment
 from suite.runs.log import Charge, LogWriter
 
 HEARTBEAT_SECONDS = 10.0
@@ -12,12 +13,37 @@ SYNC_SECONDS = 1.0  # what a power cut may cost; a kill costs nothing
 REPORT_SECONDS = 0.2
 
 
+class Accounts(Protocol):
+    """What a run's energy is kept in: ``suite.energy.ledger.Ledger``, or one that takes recorded energy."""
+
+    @property
+    def total_microjoules(self) -> int: ...
+
+    def window(self, phase: Phase, trial: int | None = None) -> AbstractContextManager[None]: ...
+
+    def open_lane(self, pid: int, label: Label, changes: PhaseChanges) -> None: ...
+
+    def assign(self, pid: int, label: Label) -> None: ...
+
+    def relabel(self, pid: int, label: Label, cpu_ns: int | None = None) -> None: ...
+
+    def close_lane(self, pid: int) -> None: ...
+
+    def declare(self, label: Label, microjoules: Mapping[str, int], wall_ns: int) -> None: ...
+
+    def cut(self) -> None: ...
+
+    def drain(self) -> list[Segment]: ...
+
+    def drain_gaps(self) -> Gaps: ...
+
+
 class Book:
     """Writes records with the segments since the last record, and knows what the run was charged so far."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Accounts,
         charge: Charge,
         log: LogWriter,
         total_microjoules: int = 0,

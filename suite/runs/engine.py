@@ -11,12 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import orjson
 
+from suite.energy.ledger import PhaseChanges
 from suite.energy.marks import BYTES, Marks
 from suite.energy.processes import reap
+from suite.runs.plan import RunPlan
 from suite.runs.trial import Order
 
 #: Threads are pinned, and hashes do not depend on the process, in every worker and every run.
@@ -46,19 +48,51 @@ class _Worker:
     since: float = 0.0
 
 
+class Engine(Protocol):
+    """Where a run's trials are made: workers by pid, each with one order at a time."""
+
+    def start(self) -> int: ...
+
+    def submit(self, pid: int, order: Order) -> None: ...
+
+    def wait(self, seconds: float) -> list[Event]: ...
+
+    def marks_of(self, pid: int) -> PhaseChanges: ...
+
+    def finish(self, pid: int) -> float: ...
+
+    def overdue(self, limit_seconds: float) -> list[int]: ...
+
+    def kill(self, pid: int, died: bool = False) -> str: ...
+
+    def pids(self) -> list[int]: ...
+
+    def close(self) -> None: ...
+
+
 class LocalEngine:
     """Starts worker processes for one task, hands them orders and listens to them.
 
     Each worker leads a process group of its own, so that killing it leaves nothing behind. Workers start as
-    ``python -P``: modules in the working folder do not hide installed ones.
+    ``python -P``: modules in the working folder do not hide installed ones. ``program``: the plan of a run on a program
+    board, which poses the task in a way of its own.
     """
 
-    def __init__(self, task: str, device: str, output: Path, keeps_checkpoints: bool = False, variant: int = 0) -> None:
+    def __init__(
+        self,
+        task: str,
+        device: str,
+        output: Path,
+        keeps_checkpoints: bool = False,
+        variant: int = 0,
+        program: RunPlan | None = None,
+    ) -> None:
         self._task = task
         self._variant = variant
         self._device = device
         self._keeps = keeps_checkpoints
         self._output = output
+        self._program = program.to_json() if program else ""
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -70,6 +104,7 @@ class LocalEngine:
             descriptors = [theirs.fileno(), shared.fileno()]
             kept = "keep" if self._keeps else ""
             arguments = [*map(str, descriptors), self._task, self._device, kept, str(self._variant), str(os.getpid())]
+            arguments.append(self._program)
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "suite.runs.worker", *arguments],
                 pass_fds=descriptors,
@@ -136,7 +171,7 @@ class LocalEngine:
     def _receive(self, pid: int) -> list[Event]:
         worker = self._workers[pid]
         try:
-            chunk = worker.connection.recv(4096)
+            chunk = worker.connection.recv(65536)
         except ConnectionResetError:
             chunk = b""
         if not chunk:

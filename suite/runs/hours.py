@@ -32,19 +32,21 @@ class Hours:
 
     def add(self, segments: Iterable[Segment], suspended_ns: int) -> None:
         """What was used since the last call, evenly over the time that it took. ``suspended_ns``: all sleep so far."""
-        several = list(segments)
-        amount = sum(segment.total_microjoules for segment in several)
+        amount = wall_ns = 0
+        for segment in segments:
+            amount += sum(segment.microjoules.values())
+            wall_ns += segment.wall_ns
         if self._now is None:
             self._before += amount
             return
         start = self._now + (suspended_ns - self._suspended_ns) / 1e9
         self._suspended_ns = suspended_ns
-        self._now = start + sum(segment.wall_ns for segment in several) / 1e9
+        self._now = start + wall_ns / 1e9
         self._spread(amount, start, self._now)
 
     def _spread(self, amount: int, start: float, end: float) -> None:
-        last, left = int(end // SECONDS), amount
-        for hour in range(int(start // SECONDS), last):
+        first, last, left = int(start // SECONDS), int(end // SECONDS), amount
+        for hour in range(first, last):
             seconds = min(end, SECONDS * (hour + 1)) - max(start, SECONDS * hour)
             share = round(amount * seconds / (end - start))
             self._book(hour, share)

@@ -7,6 +7,7 @@ carries the ledger's segments since the one before it, so that all segments of a
     run        the header: task, strategy, seed, budget, meters, machine
     session    a process took the run up, the first or one that resumed it; when, and the machine's power at rest
     ask        a proposal, written before it is trained; or that the strategy had none
+    told       what a person wants tried, and what the thinking about it is charged
     trial      the end of a trial: status, values, and why it failed
     lost       the attempt at a trial that a kill cut short; its energy is listed apart
     heartbeat  the ledger so far
@@ -15,12 +16,15 @@ carries the ledger's segments since the one before it, so that all segments of a
 A record whose segments no counter saw in full says so in ``gaps``.
 """
 
+import gc
 import os
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,7 +40,8 @@ from suite.task import TaskSpec
 SCHEMA = 1
 LOG_NAME = "log.jsonl"
 
-_CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
+_CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
+_CHECKSUM_BYTES = len(',"crc":"01234567"}')
 
 
 class LogError(ValueError):
@@ -67,7 +72,8 @@ class RunHeader:
 
     meters: each with component, name, tier, source, reason, factor and tick_seconds (``suite.energy.meter``).
     unmetered: components that nothing meters, and why. default_mix: share of each component in the energy of a full
-    training of the default, which the budget was measured by.
+    training of the default, which the budget was measured by. program: it belongs to a program board, and ``task`` has
+    the space that is declared there.
     """
 
     role: str
@@ -85,6 +91,7 @@ class RunHeader:
     machine: Mapping[str, Any]
     unmetered: Mapping[str, str] = field(default_factory=dict)
     default_mix: Mapping[str, float] = field(default_factory=dict)
+    program: bool = False
 
     def to_record(self) -> dict[str, Any]:
         return {
@@ -121,6 +128,7 @@ class TrialEnd:
 
     charged_microjoules: all that the run was charged up to this end; charged: the same by component.
     microjoules: what this trial was charged. returned: it was answered from an earlier trial, without training.
+    curve, lost_cpu_ns: of a recorded trial alone, see ``suite.runs.trial.Outcome``.
     """
 
     number: int
@@ -135,6 +143,8 @@ class TrialEnd:
     charged_microjoules: int
     returned: bool
     charged: Mapping[str, int] = field(default_factory=dict)
+    curve: Sequence[Sequence[float]] | None = None
+    lost_cpu_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +158,8 @@ class RunLog:
     gaps: by component, nanoseconds without a reading, and suspended_ns, those for which the machine slept.
     rest_watts: power of the machine at rest, by component, mean of before and after; empty where it was not measured.
     hours: energy by the hour, counted from the epoch in UTC, for intensities that change with it.
+    told: all proposals of a person, in order: trials 1, 2, ..., ended or not. thinking_seconds: as the person declares;
+    thinking_microjoules: what they are charged.
     """
 
     path: Path
@@ -163,8 +175,11 @@ class RunLog:
     suspended_ns: int = 0
     rest_watts: Mapping[str, float] = field(default_factory=dict)
     hours: Mapping[int, int] = field(default_factory=dict)
+    told: tuple[Proposal, ...] = ()
+    thinking_seconds: float = 0.0
+    thinking_microjoules: int = 0
 
-    @property
+    @cached_property
     def total_microjoules(self) -> int:
         return sum(segment.total_microjoules for segment in self.segments)
 
@@ -212,7 +227,7 @@ class RunLog:
             coverage=coverage(self.gaps, self.elapsed_ns, str(meter["component"])),
         )
 
-    @property
+    @cached_property
     def charged_microjoules(self) -> int:
         charge = Charge()
         charge.add(self.segments)
@@ -238,10 +253,12 @@ class Charge:
         for segment in segments:
             if segment.phase not in CHARGED:
                 continue
-            _add(self.by_component, segment.microjoules)
-            self.microjoules += segment.total_microjoules
-            if segment.trial is not None:
-                _add(self._trials.setdefault(segment.trial, {}), segment.microjoules)
+            of_trial = None if segment.trial is None else self._trials.setdefault(segment.trial, {})
+            for component, amount in segment.microjoules.items():  # in one loop: a log may have millions of segments
+                self.microjoules += amount
+                self.by_component[component] = self.by_component.get(component, 0) + amount
+                if of_trial is not None:
+                    of_trial[component] = of_trial.get(component, 0) + amount
 
     def of_trial(self, number: int) -> int:
         return sum(self._trials.get(number, {}).values())
@@ -283,23 +300,35 @@ def encode(record: Mapping[str, Any]) -> bytes:
 
 def read_records(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The records of the log at ``path`` and the number of bytes of an unfinished last line. Raises ``LogError``."""
+    lines, torn = _lines(path)
+    return list(_decoded(path, lines)), torn
+
+
+def _lines(path: Path) -> tuple[list[bytes], int]:
+    """The whole lines of the file at ``path``, and the number of bytes of an unfinished last one."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror}") from error
     *lines, rest = content.split(b"\n")
-    records = [_decode(path, number, line) for number, line in enumerate(lines, 1)]
-    if records and (records[0].get("record"), records[0].get("schema")) != ("run", SCHEMA):
-        raise LogError(
-            f"{path}:1: a trial log starts with a run record of schema {SCHEMA}, got record "
-            f"{records[0].get('record')!r} of schema {records[0].get('schema')!r}; it was written by another release"
-        )
-    return records, len(rest)
+    return lines, len(rest)
+
+
+def _decoded(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The records in ``lines``, one at a time: those of a long log take gigabytes together."""
+    for number, line in enumerate(lines, 1):
+        record = _decode(path, number, line)
+        if number == 1 and (record.get("record"), record.get("schema")) != ("run", SCHEMA):
+            raise LogError(
+                f"{path}:1: a trial log starts with a run record of schema {SCHEMA}, got record "
+                f"{record.get('record')!r} of schema {record.get('schema')!r}; it was written by another release"
+            )
+        yield record
 
 
 def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    found = _CHECKSUM.search(line)
-    body = line[: found.start()] + b"}" if found else line
+    found = _CHECKSUM.fullmatch(line[-_CHECKSUM_BYTES:])
+    body = line[:-_CHECKSUM_BYTES] + b"}"
     if not found or int(found[1], 16) != zlib.crc32(body):
         raise LogError(
             f"{path}:{number}: this line is not a record of a trial log, or was changed after it was written "
@@ -312,13 +341,29 @@ def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
 def read_log(path: Path) -> RunLog:
     """Read the log at ``path`` (the file, or the run directory that holds it). Raises ``LogError``."""
     path = path / LOG_NAME if path.is_dir() else path
-    records, torn = read_records(path)
-    if not records:
+    lines, torn = _lines(path)
+    if not lines:
         raise LogError(f"{path}: this log holds no whole record; remove it, and the run starts anew")
     try:
-        return _assemble(path, records, torn)
+        with _uncollected():
+            return _assemble(path, _decoded(path, lines), torn)
+    except LogError:  # itself a ValueError, and says more
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise LogError(f"{path}: a record lacks what its kind needs: {error!r}") from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would look through all of a long log again and again: nothing is circular in
+    it, and looking takes nearly as long as reading."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def proposal_to_record(answer: Proposal | Signal) -> dict[str, Any]:
@@ -333,12 +378,19 @@ def proposal_from_record(record: Mapping[str, Any]) -> Proposal | Signal:
     return Proposal(record["configuration"], record["fidelity"], record["parent"])
 
 
+def told_in(records: Sequence[Mapping[str, Any]]) -> list[Proposal]:
+    """What a person has told, in order."""
+    answers = [proposal_from_record(each) for record in records for each in record.get("answers", ())]
+    return [answer for answer in answers if isinstance(answer, Proposal)]
+
+
 def segments_of(record: Mapping[str, Any]) -> list[Segment]:
-    return [Segment.from_record(row) for row in record.get("segments", [])]
+    return list(map(Segment.from_record, record.get("segments", ())))
 
 
-def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> RunLog:
-    header = RunHeader.from_record(records[0])
+def _assemble(path: Path, records: Iterator[Mapping[str, Any]], torn: int) -> RunLog:
+    first = next(records)
+    header = RunHeader.from_record(first)
     charge, hours = Charge(), Hours()
     segments: list[Segment] = []
     trials: list[TrialEnd] = []
@@ -346,7 +398,8 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
     rests: list[Mapping[str, float]] = []
     gaps: dict[str, int] = {}
     ended, lost, suspended, crosscheck = None, 0, 0, {}
-    for record in records:
+    told: list[Mapping[str, Any]] = []
+    for record in chain([first], records):
         new = segments_of(record)
         segments += new
         charge.add(new)
@@ -369,6 +422,8 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
                 hours.start(record["started"])
             case "end":
                 ended, crosscheck = record["reason"], record["crosscheck"]
+            case "told":
+                told.append(record)
         hours.add(new, suspended)
     return RunLog(
         path=path,
@@ -376,7 +431,7 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
         trials=tuple(trials),
         segments=tuple(segments),
         ended=ended,
-        recorded_total_microjoules=records[-1]["total"],
+        recorded_total_microjoules=record["total"],
         lost_microjoules=lost,
         torn=torn,
         crosscheck=crosscheck,
@@ -384,6 +439,9 @@ def _assemble(path: Path, records: Sequence[Mapping[str, Any]], torn: int) -> Ru
         suspended_ns=suspended,
         rest_watts=_mean(rests),
         hours=hours.microjoules,
+        told=tuple(told_in(told)),
+        thinking_seconds=sum(record["thinking"]["seconds"] for record in told),
+        thinking_microjoules=sum(record["thinking"]["microjoules"] for record in told),
     )
 
 
@@ -443,4 +501,6 @@ def _trial_end(record: Mapping[str, Any], proposal: Proposal, charge: Charge) ->
         charged_microjoules=charge.microjoules,
         returned=record["returned"],
         charged=dict(charge.by_component),
+        curve=record.get("curve"),
+        lost_cpu_ns=record.get("lost_cpu_ns", 0),
     )

@@ -1,10 +1,12 @@
 """Runs side by side, each in a process of its own, watched until all have ended."""
 
+import math
 import os
 import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -58,10 +60,17 @@ class Silent:
     def ended(self, result: Result) -> None: ...
 
 
-def run_jobs(jobs: Sequence[Job], side_by_side: int, listener: Listener, node: Node | None = None) -> list[Result]:
+def run_jobs(
+    jobs: Sequence[Job],
+    side_by_side: int,
+    listener: Listener,
+    node: Node | None = None,
+    until_monotonic: float = math.inf,
+) -> list[Result]:
     """Make all ``jobs``, ``side_by_side`` at a time. However this ends, no process of theirs is left behind.
 
-    node: shares the machine's counters among them, where they count for all.
+    node: shares the machine's counters among them, where they count for all. until_monotonic: after this second of the
+    monotonic clock no more are started.
     """
     waiting, results = list(reversed(jobs)), []
     running: dict[int, tuple[Job, subprocess.Popen[bytes]]] = {}
@@ -69,6 +78,10 @@ def run_jobs(jobs: Sequence[Job], side_by_side: int, listener: Listener, node: N
     with selectors.DefaultSelector() as selector:
         try:
             while waiting or running:
+                if time.monotonic() > until_monotonic:
+                    waiting.clear()
+                    if not running:
+                        break
                 while waiting and len(running) < side_by_side:
                     job = waiting.pop()
                     slot = node.open() if node else None

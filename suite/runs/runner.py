@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from suite.energy.ledger import Label, Phase
 from suite.runs.book import Book
-from suite.runs.engine import Event, LocalEngine
+from suite.runs.engine import Engine, Event
 from suite.runs.log import proposal_to_record
 from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.plan import RunPlan
@@ -36,7 +36,7 @@ class Runner:
         spec: TaskSpec,
         strategy: Strategy,
         trials: Trials,
-        engine: LocalEngine,
+        engine: Engine,
         book: Book,
         directory: Path,
     ) -> None:
@@ -63,7 +63,9 @@ class Runner:
                     self._re_ask(record)
                 elif record["record"] == "trial":
                     self._may_ask = True
-                    self._strategy.tell(self._trials.end(record["trial"], _outcome(record), record["joules"]))
+                    self._strategy.tell(
+                        self._trials.end(record["trial"], Outcome.from_record(record), record["joules"])
+                    )
                 elif record["record"] == "lost":
                     attempts[record["trial"]] = attempts.get(record["trial"], 0) + 1
         for number, proposal in list(self._trials.outstanding()):
@@ -138,6 +140,8 @@ class Runner:
             if isinstance(answer, Proposal):
                 answer = self._trials.accept(answer)
                 number = self._trials.asked
+            elif self._plan.by_hand:
+                return answer  # which is no part of the log: a person may have more to tell tomorrow
             self._book.write("ask", trial=number, answer=proposal_to_record(answer))
         return answer
 
@@ -175,6 +179,7 @@ class Runner:
                 seed=training_seed(self._plan.seed, proposal.configuration),
                 start=str(self._checkpoint(proposal.parent)) if proposal.parent is not None else None,
                 save=str(self._checkpoint(attempt.number)) if self._is_kept(proposal) else None,
+                record=bool(self._plan.configurations),
             ),
         )
 
@@ -204,7 +209,7 @@ class Runner:
             case "outcome" if attempt:
                 ledger.relabel(event.pid, Label("idle"), event.cpu_ns)
                 del self._running[event.pid]
-                self._conclude(attempt, Outcome(**event.message), self._engine.finish(event.pid))
+                self._conclude(attempt, Outcome.from_record(event.message), self._engine.finish(event.pid))
             case "ready":
                 ledger.relabel(event.pid, Label("idle"), event.cpu_ns)
                 self._ready.add(event.pid)
@@ -226,7 +231,7 @@ class Runner:
                 sync=True,
                 trial=attempt.number,
                 attempt=attempt.attempt,
-                **outcome._asdict(),
+                **outcome.to_record(),
                 seconds=round(seconds, 6),
                 joules=joules,
                 returned=returned,
@@ -271,7 +276,7 @@ class Runner:
 
 def keeps_checkpoints(info: StrategyInfo) -> bool:
     """Whether a strategy may go on from an earlier trial."""
-    return bool(info.capabilities & {"fidelity", "mutation"})
+    return bool(info.capabilities & {"fidelity", "mutation", "program"})
 
 
 def _call(strategy: Strategy, method: str, *arguments: Any) -> Any:
@@ -280,7 +285,3 @@ def _call(strategy: Strategy, method: str, *arguments: Any) -> Any:
         return getattr(strategy, method)(*arguments)
     except Exception as error:
         raise RunError(f"strategy {strategy.info.name} broke in {method}: {type(error).__name__}: {error}") from error
-
-
-def _outcome(record: Mapping[str, Any]) -> Outcome:
-    return Outcome(record["status"], record["validation"], record["test"], record["reason"])

@@ -15,27 +15,40 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from suite import __version__
-from suite.catalog import CatalogError, load_strategy, task_spec
+from suite.catalog import CatalogError, load_strategy, load_task, task_spec
 from suite.energy.crosscheck import CrossCheck
-from suite.energy.ledger import Ledger, Phase
+from suite.energy.ledger import Label, Ledger, Phase
 from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree, become_subreaper, die_with_parent
-from suite.energy.selection import Selection
 from suite.runs.book import Book
 from suite.runs.engine import LocalEngine
-from suite.runs.log import LOG_NAME, SCHEMA, Charge, LogError, LogWriter, RunHeader, read_records, segments_of
+from suite.runs.log import (
+    LOG_NAME,
+    SCHEMA,
+    Charge,
+    LogError,
+    LogWriter,
+    RunHeader,
+    proposal_to_record,
+    read_records,
+    segments_of,
+    told_in,
+)
 from suite.runs.machine import machine_facts, package_version
 from suite.runs.memory import RunError, TaskUnavailable, Trials
 from suite.runs.metering import open_meters
-from suite.runs.plan import RunPlan
+from suite.runs.plan import ByHand, RunPlan, problem_of
+from suite.runs.program import Evaluations, as_asked, declared_spec, program_refusal
 from suite.runs.runner import Runner, keeps_checkpoints
-from suite.search.strategy import Problem, Strategy, StrategyInfo, refusal
+from suite.search.listed import Listed
+from suite.search.person import Person
+from suite.search.strategy import Problem, Program, Proposal, Strategy, StrategyInfo, is_program, refusal
 from suite.task import TaskSpec
 
 MEASURED_REST_SECONDS = 2.0  # twenty ticks of a GPU's counter
@@ -57,7 +70,7 @@ class Stopped(BaseException):
 
 
 def run_session(plan: RunPlan, directory: Path) -> None:
-    """Start the run in ``directory``, or go on with it; return once it has ended.
+    """Start the run in ``directory``, or go on with it; return once it has ended, or a person is to be asked again.
 
     Raises ``LogError`` where the log there is another run's or damaged, ``Busy``, ``RunError``, ``TaskUnavailable``,
     ``CatalogError``, ``Unavailable`` and ``OSError``.
@@ -68,15 +81,18 @@ def run_session(plan: RunPlan, directory: Path) -> None:
         records, torn = read_records(path) if path.exists() else ([], 0)
         if records and records[-1]["record"] == "end":
             return
-        spec, processes = task_spec(plan.task), ProcessTree()
-        if plan.role == "calibration":  # which the constants are measured from
+        posed, processes = load_task(plan.task) if plan.program else None, ProcessTree()
+        spec = declared_spec(posed) if posed else task_spec(plan.task)
+        if plan.role != "ranked":  # which the constants are measured from
             spec = replace(spec, constants=None)
         means = Means(processes, plan.watts_per_core, plan.idle_watts, plan.ram_watts)
         selection = open_meters(plan.meters, means, plan.device, plan.reasons, plan.share)
         ledger = Ledger(selection.meters, processes)
         with ledger.window("resume" if records else "ask"):  # what the strategy's own imports take is its own
-            strategy = load_strategy(plan.strategy)
-        header = _header(plan, spec, strategy, selection)
+            strategy = Listed if plan.configurations else load_strategy(plan.strategy)
+        if reason := program_refusal(strategy.info, posed):
+            raise RunError(reason)
+        header = header_of(plan, spec, strategy, selection.records(), selection.unmetered)
         _check_same(path, header, records)
         keep_bytes = path.stat().st_size - torn if records else 0
         with closing(LogWriter(path, keep_bytes)) as log:
@@ -98,6 +114,10 @@ class Session:
                 charge.lose(record["trial"])
         return charge
 
+    def answers(self, hand: ByHand) -> list[Proposal]:
+        """What a person has told so far, in order, this session's answers included."""
+        return [*told_in(self.records), *hand.answers]
+
     @property
     def total_microjoules(self) -> int:
         return next((record["total"] for record in reversed(self.records) if "total" in record), 0)
@@ -106,27 +126,32 @@ class Session:
 def _search(
     plan: RunPlan,
     header: RunHeader,
-    factory: type[Strategy],
+    factory: type[Strategy] | type[Program],
     past: Session,
     ledger: Ledger,
     log: LogWriter,
     directory: Path,
 ) -> None:
-    spec, book = header.task, Book(ledger, past.charge(), log, past.total_microjoules, _report)
+    book = Book(ledger, past.charge(), log, past.total_microjoules, _report)
+    spec, info = as_asked(header.task, factory.info)
+    program = plan if plan.program else None
     engine = LocalEngine(
-        plan.task, plan.device, directory / "worker.log", keeps_checkpoints(factory.info), plan.variant
+        plan.task, plan.device, directory / "worker.log", keeps_checkpoints(info), plan.variant, program
     )
     crosscheck = CrossCheck(plan.crosscheck)
     try:
         if not past.resumed:
             book.write("run", schema=SCHEMA, **header.to_record())
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        thought = timedelta(seconds=plan.by_hand.thinking_seconds if plan.by_hand else 0.0)
+        started = (datetime.now(UTC) - thought).isoformat(timespec="seconds")
         setup: Phase = "resume" if past.resumed else "setup"
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("session", sync=True, started=started, resumed=past.resumed, rest_watts=rest_watts)
-        trials = Trials(spec, factory.info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
+        if plan.by_hand and plan.by_hand.answers:
+            _take_down(plan.by_hand, watts_while_thinking(plan, header, rest_watts), book)
+        trials = Trials(spec, info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
         with ledger.window("resume" if past.resumed else "ask"):
-            strategy = _build(factory, plan, spec, trials)
+            strategy = build(factory, plan, header.task, trials, past)
         runner = Runner(plan, spec, strategy, trials, engine, book, directory)
         with ledger.window(setup):
             crosscheck.start()
@@ -137,6 +162,9 @@ def _search(
         with ledger.window(setup):
             runner.close(setup)
             figures = crosscheck.stop(ledger.total_microjoules)
+        if plan.by_hand and reason == "exhausted":  # until tomorrow
+            book.write("heartbeat", sync=True)
+            return
         rest_watts = _rest_watts(plan, header, ledger, setup)
         book.write("end", sync=True, reason=reason, crosscheck=figures, rest_watts=rest_watts)
         shutil.rmtree(directory / "checkpoints", ignore_errors=True)
@@ -148,6 +176,22 @@ def _search(
         engine.close()
 
 
+def _take_down(hand: ByHand, watts: Mapping[str, float], book: Book) -> None:
+    """Log what a person told, and charge the thinking in the same record: no kill parts them, or charges it twice."""
+    microjoules = {component: round(hand.thinking_seconds * each * 1e6) for component, each in watts.items()}
+    book.ledger.declare(Label("ask"), microjoules, round(hand.thinking_seconds * 1e9))
+    thinking = {"seconds": hand.thinking_seconds, "watts": watts, "microjoules": sum(microjoules.values())}
+    book.write("told", sync=True, answers=[proposal_to_record(each) for each in hand.answers], thinking=thinking)
+
+
+def watts_while_thinking(plan: RunPlan, header: RunHeader, rest_watts: Mapping[str, float]) -> dict[str, float]:
+    """Power at rest of each component that is metered: as just measured, or as declared where it is estimated."""
+    declared = {"cpu": plan.idle_watts, "ram": plan.ram_watts or 0.0}
+    components = {meter["component"]: meter["tier"] == "measured" for meter in header.meters}
+    known = {name: rest_watts.get(name) if measured else None for name, measured in components.items()}
+    return {name: declared.get(name, 0.0) if watts is None else watts for name, watts in known.items()}
+
+
 def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) -> dict[str, float]:
     """Power of the machine while the run does nothing; of no use where other runs are at work beside it."""
     if plan.jobs > 1:
@@ -157,30 +201,32 @@ def _rest_watts(plan: RunPlan, header: RunHeader, ledger: Ledger, phase: Phase) 
         return ledger.rest_watts(MEASURED_REST_SECONDS if measured else DECLARED_REST_SECONDS)
 
 
-def _build(factory: type[Strategy], plan: RunPlan, spec: TaskSpec, trials: Trials) -> Strategy:
-    """The strategy, told of trial 0."""
-    budget = plan.budget
-    problem = Problem(
-        space=spec.space,
-        default=plan.default or spec.default,
-        fidelity=spec.fidelity,
-        goal=spec.validation.goal,
-        seed=plan.seed,
-        budget_joules=budget.microjoules / 1e6 if budget.microjoules is not None else float("inf"),
-        workers=plan.workers,
-        mutable=spec.mutable,
-    )
-    if reason := refusal(factory.info, problem):
+def build(
+    factory: type[Strategy] | type[Program], plan: RunPlan, spec: TaskSpec, trials: Trials, past: Session | None = None
+) -> Strategy:
+    """The strategy, told of trial 0. Raises ``RunError``."""
+    problem, info = problem_of(plan, spec), factory.info
+    if reason := refusal(info, problem):
         raise RunError(reason)
     try:
-        strategy = factory(problem)
+        strategy = _made(factory, plan, problem, past or Session([]))
         zero = trials.trial_zero()
         if zero is not None:
             strategy.tell(zero)
     except ImportError as error:
         raise RunError(f"strategy {factory.info.name} cannot be set up: {error}{_way_out(factory.info)}") from error
     except Exception as error:
-        raise RunError(f"strategy {factory.info.name} broke at its start: {type(error).__name__}: {error}") from error
+        raise RunError(f"strategy {info.name} broke at its start: {type(error).__name__}: {error}") from error
+    return strategy
+
+
+def _made(factory: type[Strategy] | type[Program], plan: RunPlan, problem: Problem, past: Session) -> Strategy:
+    if plan.by_hand:
+        return Person(problem, past.answers(plan.by_hand))
+    if plan.configurations:
+        return Listed(problem, [Proposal(each, problem.fidelity.maximum) for each in plan.configurations])
+    strategy = Evaluations(factory.info) if is_program(factory.info) else factory(problem)
+    assert isinstance(strategy, Strategy)
     return strategy
 
 
@@ -188,16 +234,21 @@ def _way_out(info: StrategyInfo) -> str:
     return f"; it needs the extra: pip install 'carbon-suite[{info.extra}]'" if info.extra else ""
 
 
-def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], selection: Selection) -> RunHeader:
+def header_of(
+    plan: RunPlan,
+    spec: TaskSpec,
+    strategy: type[Strategy] | type[Program],
+    meters: Sequence[Mapping[str, Any]],
+    unmetered: Mapping[str, str],
+) -> RunHeader:
+    """What a run's log begins with. Raises ``RunError`` where no run of it can be made."""
     info = strategy.info
-    if "program" in info.capabilities:
-        raise RunError(f"strategy {info.name} is a program; this release runs strategies that ask and tell only")
     return RunHeader(
         role=plan.role,
         suite=__version__,
         task=spec,
         strategy={
-            "name": info.name,
+            "name": plan.by_hand.name if plan.by_hand else info.name,
             "family": info.family,
             "version": info.version,
             "library": info.library,
@@ -213,10 +264,11 @@ def _header(plan: RunPlan, spec: TaskSpec, strategy: type[Strategy], selection: 
         jobs=plan.jobs,
         device=plan.device,
         time_limit_seconds=plan.time_limit_seconds,
-        meters=tuple(selection.records()),
+        meters=tuple(meters),
         machine=machine_facts(),
-        unmetered=selection.unmetered,
+        unmetered=unmetered,
         default_mix=plan.default_mix,
+        program=plan.program,
     )
 
 

@@ -15,7 +15,8 @@ import os
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from suite.energy.ledger import Phase
 from suite.energy.marks import Marks
 from suite.energy.processes import become_subreaper, die_with_parent, own_cpu_ns, reap
 from suite.runs.machine import package_version
+from suite.runs.plan import RunPlan
+from suite.runs.program import posed
 from suite.runs.trial import Order, Outcome, make
 from suite.task import Task
 
@@ -52,13 +55,22 @@ class Line:
         synchronize(self._device)
         self._marks.enter(phase, own_cpu_ns())
 
+    @contextmanager
+    def search(self) -> Iterator[None]:
+        """What a program does inside is an outer step: it counts as ``ask``."""
+        synchronize(self._device)
+        begun_ns = own_cpu_ns()
+        yield
+        synchronize(self._device)
+        self._marks.search(own_cpu_ns() - begun_ns)
+
     def conclude(self, outcome: Outcome) -> None:
         outlived = self._outlived + end_children()
         self._outlived = 0
         if outlived:
             reason = f"{outlived} process(es) outlived the trial; a trial must end what it starts"
             outcome = Outcome("failed", reason=reason)
-        self.say(outcome=outcome._asdict())
+        self.say(outcome=outcome.to_record())
 
     def order(self) -> Order | None:
         """The next order, or None once the run has closed its end."""
@@ -66,7 +78,7 @@ class Line:
         return Order(**orjson.loads(line)) if line else None
 
 
-def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, variant: int) -> None:
+def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, variant: int, program: str) -> None:
     try:
         task = load_task(task_name)
         if keeps_checkpoints:
@@ -74,6 +86,8 @@ def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, vari
         pin_threads(device)
         data = task.load(variant)
         warm_up(task, data, device)
+        if program:
+            task = posed(task, RunPlan.from_json(program), line.search)
     except Exception as error:
         line.say(**complaint(task_name, error))
         return
@@ -140,12 +154,15 @@ def children() -> list[int]:
     ]
 
 
-def main(descriptor: str, shared: str, task_name: str, device: str, keep: str, variant: str, parent: str) -> None:
+def main(
+    descriptor: str, shared: str, task_name: str, device: str, keep: str, variant: str, parent: str, program: str
+) -> None:
     die_with_parent(int(parent))
     become_subreaper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides when to stop
     with socket.socket(fileno=int(descriptor)) as connection, suppress(BrokenPipeError, ConnectionResetError):
-        serve(Line(connection, Marks(int(shared)), device), task_name, device, bool(keep), int(variant))
+        line = Line(connection, Marks(int(shared)), device)
+        serve(line, task_name, device, bool(keep), int(variant), program)
 
 
 if __name__ == "__main__":

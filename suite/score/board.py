@@ -1,10 +1,7 @@
-"""A board: runs with one budget, one tier and one kind of machine, scored and ranked. A pure function of trial logs.
-
-Boards are never pooled: logs that differ in what must be equal are refused.
-"""
+"""A board: runs with one budget, one tier and one kind of machine, scored and ranked. A pure function of trial logs."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 from typing import Final
@@ -15,25 +12,27 @@ from suite.energy.carbon import REFERENCE, REFERENCE_PUE, kg_co2e
 from suite.energy.ledger import JOULES_PER_KWH
 from suite.energy.uncertainty import total
 from suite.runs.log import RunLog
+from suite.score.admission import ScoreError, check_one_board, key, not_admitted
 from suite.score.curve import NO_ERRORS, Curve, curve
-from suite.score.efficiency import Array, efficiency, headline, weights
+from suite.score.efficiency import Array, against_reference, efficiency, headline, weights
 from suite.score.errors import corners, factors_of, widened
 from suite.score.ranks import TaskSeeds, Uncertainty, improvement, uncertainty
-from suite.task import Constants
+from suite.task import Constants, TaskSpec
 
 FULL_BUDGET: Final = 40.0  # random trainings; frozen kappas hold for this one alone
 RANDOM: Final = "random"
 FEW_SEEDS: Final = 10
 FULL_COVERAGE: Final = 0.999
-
-
-class ScoreError(ValueError):
-    """Logs that cannot be scored together; the message says why and what to do."""
+HIGH: Final = 0.9  # of s: the target that the main table counts
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One strategy on one task, over its seeds. missing: seeds that others have and it has not."""
+    """One strategy on one task, over its seeds. missing: seeds that others have and it has not.
+
+    validation_gap: by how much more validation promised than test gave, both as gains over the default in units of
+    a1 - a0, mean over runs that found something; None where nothing was found, or the two are different quantities.
+    """
 
     task: str
     strategy: str
@@ -44,6 +43,7 @@ class Cell:
     pi: float
     final_s: float
     test_median: float | None
+    validation_gap: float | None
     kwh: float
     microjoules_by_phase: dict[str, int]
     lost_microjoules: int
@@ -54,6 +54,10 @@ class Cell:
 @dataclass(frozen=True)
 class Entry:
     """One strategy on the board. Energies (kWh) are sums over its runs; headline is None where it is not defined.
+
+    pi_interval is over seeds, task_interval over seeds and over tasks within their paradigms. final_s: s at B, weighted
+    as Pi. reached: how many of its runs came to s = .9, of ``runs`` and ``missing``. whole: all of its runs are there,
+    have ended, and their segments sum to what the ledger counted.
 
     kwh: charged. kwh_total: all that was spent; kwh_interval: between which the truth of it lies, by the errors of the
     meters alone; kwh_net: without the power at rest, None where that was not measured; hours: the total by the hour
@@ -66,8 +70,13 @@ class Entry:
     headline_interval: tuple[float, float] | None
     pi: float
     pi_interval: tuple[float, float] | None
+    task_interval: tuple[float, float] | None
     pi_by_paradigm: dict[str, float]
     rank_interval: tuple[int, int]
+    final_s: float
+    reached: int
+    missing: int
+    whole: bool
     kwh: float
     kwh_total: float
     kwh_interval: tuple[float, float]
@@ -96,8 +105,8 @@ class Board:
 
 def score(logs: Sequence[RunLog]) -> Board:
     """Score and rank the runs in ``logs``, in whatever order they come. Raises ``ScoreError``."""
-    ranked = sorted((log for log in logs if log.header.role == "ranked"), key=_key)
-    _check(ranked)
+    ranked = sorted((log for log in logs if log.header.role == "ranked"), key=key)
+    check_one_board(ranked)
     runs = _Runs(ranked)
     matrices = [runs.matrix(task) for task in runs.tasks]
     cells = [cell for task, matrix in zip(runs.tasks, matrices, strict=True) for cell in runs.cells(task, matrix)]
@@ -105,10 +114,7 @@ def score(logs: Sequence[RunLog]) -> Board:
     intervals = _whatever_the_meters(ranked, uncertainty(matrices, counts), counts)
     beats = improvement(matrices, counts)
     names = runs.strategies
-    entries = [
-        _entry(runs, name, cells, intervals.pi_intervals[m], intervals.rank_intervals[m])
-        for m, name in enumerate(names)
-    ]
+    entries = [_entry(runs, name, cells, intervals, m) for m, name in enumerate(names)]
     return Board(
         entries=tuple(sorted(entries, key=lambda entry: (-entry.pi, entry.strategy))),
         cells=tuple(cells),
@@ -140,26 +146,38 @@ class _Runs:
     """
 
     def __init__(self, logs: Sequence[RunLog], factors: Mapping[str, float] = NO_ERRORS) -> None:
-        self.logs = {_key(log): log for log in logs}
+        self.logs = {key(log): log for log in logs}
         self.curves = {key: curve(log, factors) for key, log in self.logs.items()}
         self.tasks = tuple(sorted({task for task, _, _ in self.logs}))
         self.strategies = tuple(sorted({strategy for _, strategy, _ in self.logs}))
+        self._by_cell: dict[tuple[str, str], dict[int, RunLog]] = defaultdict(dict)
+        for (task, strategy, seed), log in self.logs.items():
+            self._by_cell[task, strategy][seed] = log
+        self._seeds = {
+            task: sorted({seed for t, strategy in self._by_cell if t == task for seed in self._by_cell[t, strategy]})
+            for task in self.tasks
+        }
+        self._specs = {task: log.header.task for (task, _, _), log in self.logs.items()}
         self.multiple = float(logs[0].header.budget.multiple or 0)
         constants = [self.constants(task) for task in self.tasks]
         self.provisional = any(each.provisional for each in constants)
-        self.frozen = self.multiple == FULL_BUDGET and not self.provisional
+        self.program = logs[0].header.program
+        self.frozen = self.multiple == FULL_BUDGET and not self.provisional and not self.program
         if not self.frozen:
             self._check_reference()
 
     def of(self, task: str, strategy: str) -> dict[int, RunLog]:
         """The runs of ``strategy`` on ``task`` by seed."""
-        return {seed: log for (t, s, seed), log in self.logs.items() if (t, s) == (task, strategy)}
+        return self._by_cell.get((task, strategy), {})
 
     def seeds(self, task: str) -> list[int]:
-        return sorted({seed for t, _, seed in self.logs if t == task})
+        return self._seeds[task]
+
+    def spec(self, task: str) -> TaskSpec:
+        return self._specs[task]
 
     def constants(self, task: str) -> Constants:
-        constants = next(log.header.task.constants for (t, _, _), log in self.logs.items() if t == task)
+        constants = self.spec(task).constants
         assert constants is not None  # checked before
         return constants
 
@@ -180,14 +198,14 @@ class _Runs:
         ran = np.array([bool(self.of(task, strategy)) for strategy in self.strategies])
         kappa = self.constants(task).kappa_t if self.frozen else None
         reference = None if self.frozen else self.strategies.index(RANDOM)
-        return TaskSeeds(np.array(final_s), np.array(areas), ran, kappa, reference)
+        return TaskSeeds(task, np.array(final_s), np.array(areas), ran, kappa, reference)
 
     def cells(self, task: str, matrix: TaskSeeds) -> list[Cell]:
         """One cell for each strategy that ran ``task``."""
         u = efficiency(matrix.final_s, matrix.areas)
-        pi = matrix.pi(np.arange(matrix.seeds)[None])[:, 0]
         kappa = matrix.kappa if matrix.reference is None else float(u[matrix.reference])
         assert kappa is not None
+        pi = against_reference(u, np.asarray(kappa))
         return [
             self._cell(task, strategy, float(u[m]), kappa, float(pi[m]), matrix.final_s[m])
             for m, strategy in enumerate(self.strategies)
@@ -213,6 +231,7 @@ class _Runs:
             pi=pi,
             final_s=float(final_s.mean()),
             test_median=median(a0 if test is None else test for test in tests),
+            validation_gap=self._gap(task, strategy),
             kwh=mean(_kwh(log.charged_microjoules) for log in logs.values()),
             microjoules_by_phase=dict(phases),
             lost_microjoules=sum(log.lost_microjoules for log in logs.values()),
@@ -220,20 +239,33 @@ class _Runs:
             failed=sum(trial.status == "failed" for trial in trials),
         )
 
+    def _gap(self, task: str, strategy: str) -> float | None:
+        spec = self.spec(task)
+        a0, a1 = self.constants(task).a0, self.constants(task).a1
+        own = [self.curves[task, strategy, seed] for seed in self.of(task, strategy)]
+        gains = [
+            (each.validation[-1] - each.validation[0] - (each.test[-1] - a0)) / (a1 - a0)
+            for each in own
+            if each.test[-1] is not None
+        ]
+        return mean(gains) if gains and spec.validation.name == spec.test.name else None
+
     def _check_reference(self) -> None:
         for task in self.tasks:
             if not self.of(task, RANDOM):
                 why = "while constants are provisional" if self.provisional else f"at a budget of {self.multiple:g}"
+                why = "on a program board" if self.program else why
                 raise ScoreError(
                     f"task {task} has no runs of random search, which stands in for the frozen reference {why}: "
                     "run it with `--strategy random` and the same seeds"
                 )
 
 
-def _entry(
-    runs: _Runs, name: str, cells: Sequence[Cell], interval: tuple[float, float] | None, ranks: tuple[int, int]
-) -> Entry:
-    pi_of = {cell.task: cell.pi for cell in cells if cell.strategy == name}
+def _entry(runs: _Runs, name: str, cells: Sequence[Cell], intervals: Uncertainty, number: int) -> Entry:
+    """The entry of the strategy called ``name``, the ``number``-th in ``intervals``."""
+    interval = intervals.pi_intervals[number]
+    own_cells = {cell.task: cell for cell in cells if cell.strategy == name}
+    pi_of = {task: cell.pi for task, cell in own_cells.items()}
     kappas = {cell.task: cell.kappa for cell in cells}
     paradigms: dict[str, list[float]] = defaultdict(list)
     for task in runs.tasks:
@@ -246,6 +278,7 @@ def _entry(
     pi = mean(by_paradigm.values())
     ends = [to_headline(end) for end in interval] if interval else [None, None]
     own = [log for (_, strategy, _), log in runs.logs.items() if strategy == name]
+    missing = sum(len(runs.seeds(task)) for task in runs.tasks) - len(own)
     return Entry(
         strategy=name,
         family=str(own[0].header.strategy.get("family", "")),
@@ -253,8 +286,13 @@ def _entry(
         headline_interval=(ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None,
         pi=pi,
         pi_interval=interval,
+        task_interval=intervals.task_intervals[number],
         pi_by_paradigm=by_paradigm,
-        rank_interval=ranks,
+        rank_interval=intervals.rank_intervals[number],
+        final_s=_mean_s(runs.tasks, own_cells),
+        reached=sum(max(each.s) >= HIGH for (_, strategy, _), each in runs.curves.items() if strategy == name),
+        missing=missing,
+        whole=not missing and all(_is_whole(log) for log in own),
         kwh=sum(_kwh(log.charged_microjoules) for log in own),
         kwh_total=sum(_kwh(log.total_microjoules) for log in own),
         kwh_interval=_interval(own),
@@ -263,6 +301,16 @@ def _entry(
         runs=len(own),
         seconds=sum(log.elapsed_ns for log in own) / 1e9,
     )
+
+
+def _mean_s(tasks: Sequence[str], cells: Mapping[str, Cell]) -> float:
+    """s at B as Pi weighs tasks; 0, as of doing nothing, where the strategy did not run."""
+    final = [cells[task].final_s if task in cells else 0.0 for task in tasks]
+    return float(np.dot(weights(tasks), final))
+
+
+def _is_whole(log: RunLog) -> bool:
+    return log.ended is not None and not log.torn and log.total_microjoules == log.recorded_total_microjoules
 
 
 def _interval(logs: Sequence[RunLog]) -> tuple[float, float]:
@@ -293,9 +341,17 @@ def _notes(runs: _Runs, cells: Sequence[Cell], intervals: Iterable[object]) -> l
             f"The budget is {runs.multiple:g} random {trainings} a run; a ranked board has {FULL_BUDGET:g}. "
             "Orders at small budgets can differ from those at the full one."
         )
+    if runs.program:
+        notes.append(
+            "A program board: all search the space that is declared for gradient-based programs, which is another one "
+            "than on black-box boards; budgets and anchors are the tasks' own."
+        )
     provisional = [task for task in runs.tasks if runs.constants(task).provisional]
     if provisional:
         notes.append(f"The constants of {', '.join(provisional)} are provisional: measured with few seeds.")
+    for task in runs.tasks:
+        if not runs.constants(task).provisional and (why := not_admitted(runs.spec(task))):
+            notes.append(f"{task} is not of the ranked set: {why}.")
     if not runs.frozen:
         notes.append("The runs of random search on this board stand in for the frozen reference: its pi is 1/2.")
     seeds = min(len(runs.seeds(task)) for task in runs.tasks)
@@ -342,6 +398,11 @@ def _unfinished(runs: _Runs) -> list[str]:
     for (task, strategy, seed), log in runs.logs.items():
         if log.ended is None:
             notes.append(f"{strategy} on {task} with seed {seed} has not ended: it is scored as it stands.")
+        if log.thinking_microjoules:
+            notes.append(
+                f"{strategy} on {task} with seed {seed} is a person: {log.thinking_microjoules / 1e6:.4g} J of its "
+                "charge are declared thinking time at the machine's power at rest (estimated)."
+            )
         if log.torn:
             notes.append(f"{log.path} ends in {log.torn} bytes of an unfinished record, which were left out.")
     return notes
@@ -367,54 +428,6 @@ def _metering(logs: Sequence[RunLog]) -> list[str]:
     if any("gpu" in log.header.unmetered and log.header.device.startswith("cuda") for log in logs):
         notes.append("Trainings ran on a GPU, and its energy is not in these figures: nothing metered it.")
     return notes
-
-
-def _check(logs: Sequence[RunLog]) -> None:
-    """Raise ``ScoreError`` unless ``logs`` are runs of one board."""
-    if not logs:
-        raise ScoreError("there are no ranked runs to score; make some with `carbon-suite run`")
-    for log in logs:
-        header = log.header
-        if header.task.constants is None:
-            raise ScoreError(
-                f"{log.path}: task {header.task.name} has no constants; measure them with `carbon-suite constants`"
-            )
-        if header.budget.multiple is None or not header.budget.microjoules or header.budget.v0 is None:
-            raise ScoreError(f"{log.path}: this run had no energy budget, so it cannot be ranked")
-    _check_equal(logs, "budget", lambda log: log.header.budget.multiple)
-    _check_equal(logs, "tier of energy", lambda log: log.header.tier)
-    _check_equal(logs, "choice of meters", lambda log: sorted(str(meter.get("meter")) for meter in log.header.meters))
-    _check_equal(logs, "device", lambda log: log.header.device)
-    _check_equal(logs, "variant of the tasks", lambda log: log.header.variant)
-    _check_equal(logs, "number of workers", lambda log: log.header.workers)
-    seen: dict[tuple[str, str, int], RunLog] = {}
-    for log in logs:
-        other = seen.setdefault(_key(log), log)
-        if other is not log:
-            raise ScoreError(
-                f"{other.path} and {log.path} are both the run of {' '.join(map(str, _key(log)))}; give one of them"
-            )
-    for task in {log.header.task.name for log in logs}:
-        own = [log for log in logs if log.header.task.name == task]
-        _check_equal(own, f"version of task {task}", lambda log: log.header.task.version)
-        _check_equal(own, f"definition of task {task}", lambda log: log.header.task)
-    for name in {log.header.strategy["name"] for log in logs}:
-        own = [log for log in logs if log.header.strategy["name"] == name]
-        _check_equal(own, f"version of strategy {name}", lambda log: log.header.strategy.get("version"))
-        _check_equal(own, f"source of strategy {name}", lambda log: log.header.strategy.get("file_sha256"))
-
-
-def _check_equal(logs: Sequence[RunLog], what: str, value: Callable[[RunLog], object]) -> None:
-    for log in logs[1:]:
-        if value(log) != value(logs[0]):
-            raise ScoreError(
-                f"the {what} differs between {logs[0].path} and {log.path}: such runs are different boards and are not "
-                "ranked together"
-            )
-
-
-def _key(log: RunLog) -> tuple[str, str, int]:
-    return log.header.task.name, str(log.header.strategy["name"]), log.header.seed
 
 
 def _kwh(microjoules: float) -> float:

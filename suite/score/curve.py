@@ -91,6 +91,8 @@ def incumbents(
 
 def _charge(trial: TrialEnd, factors: Mapping[str, float]) -> float:
     """Microjoules charged up to the end of ``trial``. Components without a factor stand as they were read."""
+    if not factors:
+        return trial.charged_microjoules
     correction = sum((factors.get(component, 1.0) - 1.0) * amount for component, amount in trial.charged.items())
     return trial.charged_microjoules + correction
 

@@ -31,6 +31,8 @@ def corners(logs: Sequence[RunLog]) -> Iterator[dict[str, float]]:
 
     Runs that do not say what a component's share in their budget is have no corners.
     """
+    if all(len(log.header.meters) < 2 for log in logs):
+        return
     factors = factors_of(logs)
     if len(factors) < 2 or not all(log.header.default_mix for log in logs):
         return
@@ -44,6 +46,7 @@ def widened(found: Uncertainty, others: Sequence[Uncertainty]) -> Uncertainty:
     every = [found, *others]
     return Uncertainty(
         tuple(_hull(intervals) for intervals in zip(*(each.pi_intervals for each in every), strict=True)),
+        tuple(_hull(intervals) for intervals in zip(*(each.task_intervals for each in every), strict=True)),
         tuple(
             (min(low for low, _ in ranks), max(high for _, high in ranks))
             for ranks in zip(*(each.rank_intervals for each in every), strict=True)

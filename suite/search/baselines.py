@@ -65,6 +65,32 @@ class Random:
         """Nothing is learned."""
 
 
+class RandomCommon:
+    """Random search over one number for all hyper-parameters that differ in their index only, ``penalty[0]``,
+    ``penalty[1]`` and so on: one common penalty, say. What has no index has a number of its own."""
+
+    info: ClassVar = StrategyInfo(
+        name="random-common",
+        family="baselines",
+        summary="random search over one value for all hyper-parameters of a vector",
+        capabilities=frozenset({"conditional", "asynchronous"}),
+        library="ConfigSpace",
+        paper="Bergstra & Bengio 2012, Random search for hyper-parameter optimization, JMLR 13",
+    )
+
+    def __init__(self, problem: Problem) -> None:
+        self._fidelity = problem.fidelity.maximum
+        self._space = seeded(problem.space, problem.seed)
+        self._first = {name: f"{name.partition('[')[0]}[0]" for name in problem.space if name.endswith("]")}
+
+    def ask(self) -> Proposal:
+        drawn = sample(self._space)
+        return Proposal({name: drawn[self._first.get(name, name)] for name in drawn}, self._fidelity)
+
+    def tell(self, trial: Trial) -> None:
+        """Nothing is learned."""
+
+
 class Sobol:
     """A scrambled Sobol sequence over the unit cube of all hyper-parameters, inactive ones dropped afterwards."""
 

@@ -5,7 +5,8 @@ deterministic given its seed and what it was told.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
@@ -13,10 +14,12 @@ from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
 from ConfigSpace import ConfigurationSpace
 
 from suite.space import Configuration
-from suite.task import Checkpoint, DifferentiableProblem, Fidelity, Goal
+from suite.task import Checkpoint, DifferentiableProblem, Fidelity, Goal, Vector
 
 Status = Literal["ok", "failed", "timeout", "lost"]
-Capability = Literal["conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program"]
+Capability = Literal[
+    "conditional", "fidelity", "asynchronous", "mutation", "objectives", "constraints", "program", "one-shot"
+]
 
 EXPECTED_TRAININGS: Final = 100
 
@@ -88,7 +91,8 @@ class StrategyInfo:
 
     conditional: hyper-parameters that are active under conditions. fidelity: trainings shorter than the maximum, and
     promotions (the harness then keeps checkpoints). asynchronous: several proposals outstanding. mutation: a parent of
-    another configuration. objectives, constraints: more than one value told. program: it is a ``Program``.
+    another configuration. objectives, constraints: more than one value told. program: it is a ``Program``;
+    one-shot: for tasks whose architectures share weights, and no others.
     library: the distribution that does the work, whose version is logged; extra: the optional install that brings it.
     """
 
@@ -100,6 +104,10 @@ class StrategyInfo:
     library: str | None = None
     extra: str | None = None
     paper: str | None = None
+
+
+def is_program(info: StrategyInfo) -> bool:
+    return "program" in info.capabilities
 
 
 def trainings(problem: Problem, default_joules: float | None) -> int:
@@ -140,10 +148,24 @@ class Strategy(Protocol):
     def tell(self, trial: Trial) -> None: ...
 
 
+#: ``with search(): ...``: what a program does inside counts as search, all else as training.
+Search = Callable[[], AbstractContextManager[None]]
+
+
 @runtime_checkable
 class Program(Protocol):
-    """An outer loop that is not made of trials (gradient-based, one-shot): each yield is an evaluation, resumable."""
+    """An outer loop that is not made of trials (gradient-based, one-shot). A class like a strategy's, with ``run``.
+
+    ``vectors`` are the hyper-parameters of ``inner``. Each yield of ``run`` is an evaluation: a checkpoint that the
+    task judges (``DifferentiableProblem.checkpoint``), with whatever else the program needs to go on from there; its
+    fidelity is of no account. Given one as ``start``, it goes on from it, and must do so bit for bit: the harness
+    starts it anew for every evaluation. It goes on until the budget ends it.
+    """
 
     info: ClassVar[StrategyInfo]
 
-    def run(self, problem: DifferentiableProblem, start: Checkpoint | None) -> Iterator[Checkpoint]: ...
+    def __init__(self, problem: Problem) -> None: ...
+
+    def run(
+        self, inner: DifferentiableProblem, vectors: Mapping[str, Vector], start: Checkpoint | None, search: Search
+    ) -> Iterator[Checkpoint]: ...

@@ -14,7 +14,7 @@ known are in docs/tasks.md.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float,
 from torch import nn
 
 from suite.data import verified
-from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
+from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, Vector, constants_beside
 from tasks.networks import mlp
 from tasks.optimisers import descend, schedule_space
 from tasks.training import Data, Training, drawn_from, require_finite, restored, stream, tensors
@@ -33,6 +33,7 @@ TASKS_PER_ITERATION, SHOTS, QUERIES = 25, 5, 10
 HELD_OUT_TASKS, HELD_OUT_QUERIES = 500, 50
 LARGEST_GRADIENT_NORM = 10.0
 HOLD = 1.0  # how firmly the differentiable problem holds weights to the start, to begin with
+FITTING_STEPS, FITTING_RATE = 100, 1e-2  # of Adam, from the start to the weights of each wave
 WORST = 10.0  # more than twice the error of predicting zero
 
 DATA = DataRef(
@@ -132,12 +133,17 @@ def meta_iteration(training: Training[MetaLearner], iteration: int, device: str)
 @dataclass(frozen=True)
 class ProximalWaves:
     """Implicit MAML (Rajeswaran et al. 2019, arXiv:1909.04630): the weights of every training wave are held near a
-    common start, which is searched together with how firmly each tensor is held."""
+    common start, which is searched together with how firmly each tensor is held.
+
+    Its activation is smooth, since the hypergradient of a training needs second derivatives, which a rectifier hides.
+    """
 
     model: MetaLearner
     x: torch.Tensor  # (waves, shots + queries, 1), the shots first
     y: torch.Tensor
     configuration: Configuration
+    steps: int = FITTING_STEPS
+    step_size: float = FITTING_RATE
 
     def hyperparameters(self) -> dict[str, torch.Tensor]:
         """The start by the names of the net's tensors, and ``log_hold`` (tensors,)."""
@@ -204,11 +210,22 @@ class Sinusoid:
                 require_finite(loss, iteration + 1)
                 yield training.checkpoint(iteration + 1)
 
+    @property
+    def vectors(self) -> Mapping[str, Vector]:
+        with drawn_from(stream(0, "weights")):
+            start = dict(MetaLearner(self.spec.default).layers.named_parameters())
+        sizes = {name: value.numel() for name, value in start.items()}
+        return {
+            **{name: Vector(size, -0.5, 0.5) for name, size in sizes.items()},
+            "log_hold": Vector(len(sizes), -5.0, 5.0),
+        }
+
     def differentiable(self, data: Data, seed: int, device: str) -> ProximalWaves:
+        configuration = {**self.spec.default, "activation": "silu"}
         with drawn_from(stream(seed, "weights")):
-            model = MetaLearner(self.spec.default).to(device)
+            model = MetaLearner(configuration).to(device)
         x, y = fresh_tasks(stream(seed, "tasks"))
-        return ProximalWaves(model, x.to(device), y.to(device), self.spec.default)
+        return ProximalWaves(model, x.to(device), y.to(device), configuration)
 
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Mean squared error on the tasks of ``split`` after adaptation, at most that of one that diverges."""

@@ -20,7 +20,7 @@ are in docs/tasks.md.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ from torch import nn
 from torch.func import functional_call
 
 from suite.data import verified
-from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, constants_beside
+from suite.task import Checkpoint, Configuration, DataRef, Fidelity, Metric, Split, TaskSpec, Vector, constants_beside
 from tasks.collocation import EVALUATIONS, STEP, CoordinateNetwork, begin, minimised, root_mean_square
 from tasks.optimisers import schedule_space
 from tasks.training import Data, drawn_from, restored, stream, tensors
@@ -41,6 +41,8 @@ WAVENUMBER = 1.0
 SIDE_POINTS = 50
 HELD_OUT_POINTS = 1000
 GRID = 101
+POINTS = 1000  # inside, of the differentiable problem, as the default has it
+VECTORS = {"weight_logits": Vector(POINTS, -6.0, 6.0), "log_boundary_weight": Vector(1, -5.0, 5.0)}
 WORST = 1.0  # ten times the error of a solution of zero
 
 DATA = DataRef(
@@ -206,6 +208,8 @@ class WeightedResiduals:
     held_out: torch.Tensor
     waves: Waves
     configuration: Configuration
+    steps: int = EVALUATIONS
+    step_size: float = 1e-3
 
     def hyperparameters(self) -> dict[str, torch.Tensor]:
         """``weight_logits`` (1000,), ``log_boundary_weight`` ()."""
@@ -259,6 +263,10 @@ class Helmholtz:
             model = Solution(configuration).to(device)
         training = begin(configuration, seed, model, [{"params": list(model.parameters())}], start)
         return minimised(training, problem(configuration, seed, device, waves_in(data)).loss, start)
+
+    @property
+    def vectors(self) -> Mapping[str, Vector]:
+        return VECTORS
 
     def differentiable(self, data: Data, seed: int, device: str) -> WeightedResiduals:
         with drawn_from(stream(seed, "weights")):

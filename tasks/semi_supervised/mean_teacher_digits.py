@@ -25,7 +25,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from suite.data import verified
-from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, constants_beside
+from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, Vector, constants_beside
 from tasks import augmentation, digits
 from tasks.networks import image_cnn
 from tasks.optimisers import descend
@@ -39,6 +39,12 @@ UNLABELLED_BATCH = 64  # beside all labelled images
 DEPTH = 3
 STRENGTHS = {"rotation": 30.0, "zoom": 0.4, "shear": 0.5, "translation": 0.2}  # of the changes, at most
 LEAST_STRENGTH = 0.05  # share of these where the differentiable problem starts
+VECTORS = {
+    "weight_logits": Vector(digits.TRAIN, -6.0, 6.0),
+    "log_consistency": Vector(1, -4.6, 2.3),
+    "log_strengths": Vector(len(STRENGTHS), -3.0, -math.log(LEAST_STRENGTH)),
+    "log_noise": Vector(1, -3.0, 1.0),
+}
 
 DATA = replace(
     digits.DATA,
@@ -101,6 +107,8 @@ class WeightedImages:
     data: Data
     configuration: Configuration
     seed: int
+    steps: int = STEPS
+    step_size: float = 1e-3
 
     def hyperparameters(self) -> dict[str, torch.Tensor]:
         """``weight_logits`` (897,), ``log_consistency`` (), ``log_strengths`` (4,) as shares of the search space's
@@ -169,6 +177,10 @@ class MeanTeacherDigits:
             if (step + 1) % STEP == 0:
                 require_finite(loss, step + 1)
                 yield training.checkpoint(step + 1)
+
+    @property
+    def vectors(self) -> Mapping[str, Vector]:
+        return VECTORS
 
     def differentiable(self, data: Data, seed: int, device: str) -> WeightedImages:
         configuration = {name: value for name, value in self.spec.default.items() if name != "decay"}

@@ -25,18 +25,20 @@ from itertools import combinations
 import torch
 from ConfigSpace import Categorical, ConfigurationSpace, Float, Integer
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from suite.data import verified
-from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, constants_beside
+from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, Vector, constants_beside
 from tasks import augmentation
 from tasks.optimisers import descend
-from tasks.signals import CLASSES, DATA, arrays
+from tasks.signals import CLASSES, DATA, TRAIN, arrays
 from tasks.training import Data, Training, drawn_from, error_rate, require_finite, stream, tensors
 
 EPOCHS = 12  # the maximum fidelity; the minimum is one epoch
 BATCH = 100
 WIDTH, NODES = 8, 5
+LEARNING_RATE = 3e-3  # the default's
 
 EDGES = {f"edge_{source}_{target}": (source, target) for source, target in combinations(range(NODES), 2)}
 OPERATIONS = ("zero", "skip", "average_pooling", "convolution_3", "convolution_7")
@@ -146,6 +148,48 @@ def discretised(alphas: torch.Tensor, configuration: Configuration) -> Configura
     return {**configuration, **{edge: OPERATIONS[column] for edge, column in zip(EDGES, strongest, strict=True)}}
 
 
+@dataclass(frozen=True)
+class SharedCells:
+    """The supernet as a differentiable problem: what is searched are the logits of the weights of each edge's options
+    (Liu et al. 2019). Its normalisation is by the batch, in training and in validation."""
+
+    task: "CellsMnist1d"
+    net: Cells
+    data: Data
+    seed: int
+    device: str
+    steps: int = EPOCHS * TRAIN // BATCH
+    step_size: float = LEARNING_RATE
+
+    def hyperparameters(self) -> dict[str, torch.Tensor]:
+        """``alphas`` (10, 5): all options weigh the same."""
+        return {"alphas": torch.zeros(len(EDGES), len(OPERATIONS), device=self.device)}
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in self.net.named_parameters()}
+
+    def inner_loss(self, parameters: Data, hyperparameters: Data, step: int) -> torch.Tensor:
+        """Cross-entropy of a batch, without augmentation, as the default has it."""
+        batch = torch.randint(TRAIN, (BATCH,), generator=stream(self.seed, f"batch {step}")).to(self.device)
+        return self._cross_entropy(
+            parameters, hyperparameters, self.data["train_x"][batch], self.data["train_y"][batch]
+        )
+
+    def outer_loss(self, parameters: Data, hyperparameters: Data) -> torch.Tensor:
+        """Cross-entropy on the validation signals."""
+        return self._cross_entropy(parameters, hyperparameters, self.data["validation_x"], self.data["validation_y"])
+
+    def checkpoint(self, parameters: Data, hyperparameters: Data) -> Checkpoint:
+        """The strongest architecture, trained in full from weights of its own."""
+        configuration = self.task.discretised(hyperparameters)
+        *_, last = self.task.train(self.data, configuration, self.seed, self.device, None)
+        return last
+
+    def _cross_entropy(self, parameters: Data, hyperparameters: Data, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        mixture = hyperparameters["alphas"].softmax(dim=1)
+        return functional.cross_entropy(functional_call(self.net, dict(parameters), (x, mixture)), y)
+
+
 def begin(configuration: Configuration, seed: int, device: str) -> Training[Cells]:
     """A training before its first epoch."""
     with drawn_from(stream(seed, "weights")):
@@ -187,6 +231,22 @@ class CellsMnist1d:
             require_finite(train_epoch(training, x, y, epoch), epoch + 1)
             yield training.checkpoint(epoch + 1)
 
+    @property
+    def vectors(self) -> Mapping[str, Vector]:
+        return {"alphas": Vector(len(EDGES) * len(OPERATIONS), -5.0, 5.0)}
+
+    def differentiable(self, data: Data, seed: int, device: str) -> SharedCells:
+        with drawn_from(stream(seed, "weights")):
+            net = supernet().to(device)
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm1d):  # no statistics, which would be state beside the parameters
+                module.track_running_stats, module.running_mean, module.running_var = False, None, None
+        return SharedCells(self, net, {name: values.to(device) for name, values in data.items()}, seed, device)
+
+    def discretised(self, hyperparameters: Data) -> Configuration:
+        """The architecture of the strongest option of each edge; all else is the default's."""
+        return discretised(hyperparameters["alphas"], self.spec.default)
+
     def evaluate(self, data: Data, checkpoint: Checkpoint, split: Split) -> float:
         """Share of the signals of ``split`` that are put into a wrong class."""
         return error_rate(build_model, data, checkpoint, split)
@@ -197,7 +257,7 @@ def search_space() -> ConfigurationSpace:
     space = ConfigurationSpace(name="supervised/cells-mnist1d")
     space.add(
         *(Categorical(edge, list(OPERATIONS), default=PLAIN.get(edge, "zero")) for edge in EDGES),
-        Float("learning_rate", (1e-3, 1e-1), default=3e-3, log=True),
+        Float("learning_rate", (1e-3, 1e-1), default=LEARNING_RATE, log=True),
         Integer("shift", (0, 6), default=0),
     )
     return space

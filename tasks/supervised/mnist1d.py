@@ -11,7 +11,7 @@ the default, its noise and the best known are in docs/tasks.md.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,15 +21,20 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from suite.data import verified
-from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, constants_beside
+from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, Vector, constants_beside
 from tasks.networks import signal_cnn
 from tasks.optimisers import MUTABLE, build_optimiser, descend, optimiser_space
-from tasks.signals import CLASSES, DATA, LENGTH, arrays, augmented
+from tasks.signals import CLASSES, DATA, LENGTH, TRAIN, arrays, augmented
 from tasks.training import Data, Training, drawn_from, error_rate, require_finite, stream, tensors
 
 EPOCHS = 30  # the maximum fidelity; the minimum is one epoch
 BATCH = 64
 LEAST_DECAY, LEAST_NOISE = 1e-6, 1e-2  # where the differentiable problem starts
+VECTORS = {
+    "weight_logits": Vector(TRAIN, -6.0, 6.0),
+    "log_decay": Vector(8, -2.0, 13.0),
+    "log_noise": Vector(1, -3.0, 4.0),
+}
 
 
 def build_model(configuration: Configuration) -> nn.Module:
@@ -71,6 +76,8 @@ class WeightedSignals:
     data: Data
     configuration: Configuration
     seed: int
+    steps: int = EPOCHS * -(-TRAIN // BATCH)
+    step_size: float = 1e-3
 
     def hyperparameters(self) -> dict[str, torch.Tensor]:
         """``weight_logits`` (3000,), ``log_decay`` (tensors,), ``log_noise`` ()."""
@@ -126,6 +133,10 @@ class Mnist1d:
         for epoch in range(done, EPOCHS):
             require_finite(train_epoch(training, x, y, epoch), epoch + 1)
             yield training.checkpoint(epoch + 1)
+
+    @property
+    def vectors(self) -> Mapping[str, Vector]:
+        return VECTORS
 
     def differentiable(self, data: Data, seed: int, device: str) -> WeightedSignals:
         configuration = {**self.spec.default, "activation": "gelu"}

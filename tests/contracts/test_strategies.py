@@ -4,14 +4,17 @@ from typing import Any, ClassVar
 
 import pytest
 
-from suite.catalog import load_strategy, strategy_names
+from suite.catalog import PERSON, STRATEGIES, load_strategy, select, strategy_names
 from suite.runs.machine import package_version
 from suite.runs.memory import RunError
-from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, Strategy, StrategyInfo, Trial
+from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, Strategy, StrategyInfo, Trial, refusal
 from suite.testing import Rehearsal, StrategyContract, problem
 from tests.examples.climber import Climber
 
+ASK_AND_TELL = select(STRATEGIES, ["*"])  # without a person, who proposes nothing alone, and programs
+PROGRAMS = [name for name in strategy_names() if name not in [*ASK_AND_TELL, PERSON]]
 SLOW = {"gp", "gp-constrained", "ngopt", "qlognehvi"}  # they think long at every step
+SMAC = {"smac-gp", "smac-mf", "smac-rf"}
 
 
 def installed(name: str) -> type[Strategy]:
@@ -21,11 +24,8 @@ def installed(name: str) -> type[Strategy]:
     return strategy
 
 
-SMAC = {"smac-gp", "smac-mf", "smac-rf"}
-
-
 class TestCatalogue(StrategyContract):
-    @pytest.fixture(params=[name for name in strategy_names() if name not in SLOW | SMAC])
+    @pytest.fixture(params=[name for name in ASK_AND_TELL if name not in SLOW | SMAC])
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
         return installed(request.param)
 
@@ -56,7 +56,16 @@ def test_names_of_the_catalogue_are_the_strategies_own(name: str) -> None:
     assert load_strategy(name).info.name == name
 
 
-@pytest.mark.parametrize("name", [name for name in strategy_names() if name != "default"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_present_themselves_and_run_alone(name: str) -> None:
+    info = load_strategy(name).info
+    assert info.family in ("gradient", "architecture")
+    assert "program" in info.capabilities
+    assert info.paper
+    assert "run it with one worker" in str(refusal(info, problem("single", workers=4)))
+
+
+@pytest.mark.parametrize("name", [name for name in ASK_AND_TELL if name != "default"])
 def test_another_seed_proposes_something_else(name: str) -> None:
     one, other = (list(Rehearsal(installed(name), problem("mixed", seed=seed)).proposals(5)) for seed in (0, 1))
     assert one != other

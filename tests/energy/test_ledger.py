@@ -37,9 +37,13 @@ class Changes:
 
     def __init__(self, *entered: tuple[Phase, int]) -> None:
         self.list = list(entered)
+        self.searched = 0
 
     def entered(self) -> list[tuple[Phase, int]]:
         return self.list
+
+    def searched_ns(self) -> int:
+        return self.searched
 
 
 NONE = Changes()
@@ -52,6 +56,17 @@ def make(trace: list[int], processes: ProcessTree | None = None, clock: Callable
 
 def by_label(segments: list[Segment]) -> dict[Label, int]:
     return {Label(segment.phase, segment.trial): segment.total_microjoules for segment in segments}
+
+
+def test_declared_energy_is_part_of_the_total_and_shared_with_nobody() -> None:
+    ledger = make([0, 10, 30])
+    ledger.cut()
+    ledger.declare(Label("ask"), {"cpu": 1000}, wall_ns=500)
+    ledger.cut()
+    segments = ledger.drain()
+    assert by_label(segments) == {Label("idle"): 30, Label("ask"): 1000}
+    assert [segment.wall_ns for segment in segments if segment.phase == "ask"] == [500]
+    assert ledger.total_microjoules == 1030
 
 
 def test_the_innermost_window_owns_the_time() -> None:
@@ -120,6 +135,27 @@ def test_a_slice_is_divided_where_a_worker_marked_a_change_of_phase() -> None:
     processes.clocks = {41: 1500}
     ledger.cut()
     assert by_label(ledger.drain()) == {Label("test", 1): 500}
+
+
+def test_what_a_worker_searched_within_its_training_is_apart() -> None:
+    """What is told late, since a search went on over the cut, counts at the next; a new trial starts at nothing."""
+    processes, changes = Processes(), Changes()
+    ledger = make([0, 0, 1000, 1500, 2000, 2500], processes)
+    ledger.open_lane(41, Label("train", 1), changes)
+    found = []
+    for clock, searched in ((1000, 300), (1500, 900), (2000, 900)):
+        processes.clocks, changes.searched = {41: clock}, searched
+        changes.list = [("validate", 1900)] if clock == 2000 else []
+        ledger.cut()
+        found.append(by_label(ledger.drain()))
+    search, training, validation = Label("ask", 1), Label("train", 1), Label("validate", 1)
+    assert found[0] == {Label("idle"): 0, search: 300, training: 700}
+    assert found[1] == {search: 500}
+    assert found[2] == {search: 100, training: 300, validation: 100}
+    ledger.assign(41, Label("train", 2))
+    processes.clocks, changes.searched, changes.list = {41: 2500}, 50, []
+    ledger.cut()
+    assert by_label(ledger.drain()) == {Label("ask", 2): 50, Label("train", 2): 450}
 
 
 @pytest.mark.parametrize("trace", [[100, 200, 50, 80], [100, 200, 0, 30]])

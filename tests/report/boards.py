@@ -1,13 +1,16 @@
 """Boards made up for tests: random walks to the best known, with energies to match."""
 
+import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
 from suite.energy.ledger import Segment
+from suite.report.boards import Reported, separate
 from suite.runs.log import Budget, RunHeader, RunLog, TrialEnd
 from suite.score.board import Board, Cell, Entry
 from suite.score.curve import Curve
@@ -16,6 +19,8 @@ from suite.task import Constants, DataRef, Fidelity, Metric, TaskSpec
 
 TASKS = ("supervised/mnist1d", "few_shot/sinusoid", "physics_informed/helmholtz")
 STRATEGIES = ("tpe", "hyperband", "random", "sobol", "default")
+HOSTILE = """<script>alert('x')</script>"&"""
+PATH = "../../../etc/passwd"
 BUDGET_KWH = 4e-4
 BUDGET_MICROJOULES = round(BUDGET_KWH * 3.6e12)
 
@@ -79,6 +84,7 @@ def _cell(task: str, strategy: str, curves: tuple[Curve, ...]) -> Cell:
         pi=final / (final + 0.5),
         final_s=final,
         test_median=0.5 + final / 2,
+        validation_gap=0.02,
         kwh=BUDGET_KWH,
         microjoules_by_phase={phase: charged * share // 100 for phase, share in shares.items()},
         lost_microjoules=0,
@@ -98,8 +104,13 @@ def _entry(strategies: tuple[str, ...], rank: int, tasks: tuple[str, ...], seeds
         headline_interval=None if flat else (1000 * pi / (1 - pi), 1500 * pi / (1 - pi)),
         pi=pi,
         pi_interval=None if flat else (max(0.0, pi - 0.08), min(1.0, pi + 0.06)),
+        task_interval=None if flat else (max(0.0, pi - 0.2), min(1.0, pi + 0.2)),
         pi_by_paradigm={task.split("/")[0]: pi for task in tasks},
         rank_interval=(max(1, rank), min(several, rank + 2)),
+        final_s=pi,
+        reached=seeds,
+        missing=0,
+        whole=True,
         kwh=kwh,
         kwh_total=1.19 * kwh,
         kwh_interval=(1.19 * kwh / 3, 1.19 * kwh * 3),
@@ -115,19 +126,54 @@ CROSSCHECK = {"cpu_kwh": 3e-4, "ledger_kwh": 4e-4, "cpu_ratio": 0.75}
 METER = {"component": "cpu", "meter": "cpu-time", "tier": "estimated", "source": "CPU seconds x 10 W/core, declared"}
 
 
-def make_logs(machine: Mapping[str, object] = MACHINE, crosscheck: Mapping[str, object] = CROSSCHECK) -> list[RunLog]:
-    """Logs of two strategies and two seeds on one task, enough to be scored."""
+GAINS = {"random": 0.02, "tpe": 0.03}
+
+
+def make_logs(
+    machine: Mapping[str, object] = MACHINE,
+    crosscheck: Mapping[str, object] = CROSSCHECK,
+    directory: Path = Path(),
+    gains: Mapping[str, float] = GAINS,
+    tasks: tuple[str, ...] = TASKS[:1],
+    seeds: int = 2,
+    workers: int = 1,
+) -> list[RunLog]:
+    """Logs of strategies on tasks, enough to be scored: each gains so much with every trial."""
     return [
-        _log(strategy, seed, gain, machine, crosscheck)
-        for strategy, gain in (("random", 0.02), ("tpe", 0.03))
-        for seed in range(2)
+        _log(directory, task, strategy, seed, gain, machine, crosscheck, workers)
+        for task in tasks
+        for strategy, gain in gains.items()
+        for seed in range(seeds)
     ]
 
 
+def write_logs(logs: Sequence[RunLog]) -> list[RunLog]:
+    """``logs`` with a file behind each, that says which one it is."""
+    for log in logs:
+        log.path.parent.mkdir(parents=True, exist_ok=True)
+        log.path.write_text(f"{log.header.task.name} {log.header.strategy['name']} {log.header.seed}\n")
+    return list(logs)
+
+
+def make_report(directory: Path, **choices: Any) -> Reported:
+    """A board scored from logs below ``directory``."""
+    (one,) = separate(write_logs(make_logs(directory=directory, **choices)))
+    return one
+
+
 def _log(
-    strategy: str, seed: int, gain: float, machine: Mapping[str, object], crosscheck: Mapping[str, object]
+    directory: Path,
+    task: str,
+    strategy: str,
+    seed: int,
+    gain: float,
+    machine: Mapping[str, object],
+    crosscheck: Mapping[str, object],
+    workers: int,
 ) -> RunLog:
     each = BUDGET_MICROJOULES // 4
+    luck = random.Random(f"{task} {strategy} {seed}")
+    charges = [each * number + luck.randrange(each // 2) for number in range(1, 4)]
     trials = tuple(
         TrialEnd(
             number=number,
@@ -139,27 +185,30 @@ def _log(
             reason="",
             seconds=1.0,
             microjoules=each,
-            charged_microjoules=each * number,
+            charged_microjoules=charge,
             returned=False,
         )
-        for number in range(1, 4)
+        for number, charge in enumerate(charges, start=1)
     )
     segments = tuple(Segment("train", number, {"cpu": each}, 10**9, 10**9) for number in range(1, 4))
-    path = Path(strategy, f"seed-{seed}")
-    header = _header(strategy, seed, machine)
+    # a name from a submission is no path
+    path = (
+        directory / hashlib.sha256(f"{task} {strategy} {workers}".encode()).hexdigest() / f"seed-{seed}" / "log.jsonl"
+    )
+    header = _header(task, strategy, seed, machine, workers)
     return RunLog(path, header, trials, segments, "budget", 3 * each, 0, 0, crosscheck)
 
 
-def _header(strategy: str, seed: int, machine: Mapping[str, object]) -> RunHeader:
+def _header(task: str, strategy: str, seed: int, machine: Mapping[str, object], workers: int) -> RunHeader:
     return RunHeader(
         role="ranked",
         suite="0.1.0",
-        task=_spec(),
-        strategy={"name": strategy, "family": "baseline"},
+        task=_spec(task),
+        strategy={"name": strategy, "family": "baseline" if strategy in ("random", "sobol") else "model-based"},
         seed=seed,
         budget=Budget(40.0, BUDGET_MICROJOULES, None, 36_000_000, 3, 0.61),
         variant=0,
-        workers=1,
+        workers=workers,
         jobs=2,
         device="cpu",
         time_limit_seconds=60.0,
@@ -168,9 +217,9 @@ def _header(strategy: str, seed: int, machine: Mapping[str, object]) -> RunHeade
     )
 
 
-def _spec() -> TaskSpec:
+def _spec(task: str) -> TaskSpec:
     return TaskSpec(
-        name=TASKS[0],
+        name=task,
         version="1.0",
         summary="One-dimensional digits.",
         paper="arXiv:2011.14439",

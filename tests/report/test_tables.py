@@ -3,10 +3,14 @@
 import io
 import json
 import math
+import shutil
+import subprocess
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from suite.energy.carbon import REFERENCE, REFERENCE_PUE, Grid, kg_co2e
 from suite.report import wording
@@ -168,3 +172,44 @@ def test_units_keep_their_factor(kwh: float, unit: str) -> None:
     factor, name = wording.unit(kwh)
     assert name == unit
     assert factor == {"kWh": 1, "Wh": 1e3, "mWh": 1e6}[unit]
+
+
+def test_the_main_table_says_what_was_reached_and_whether_the_runs_are_whole() -> None:
+    frame = ranking(make_board(), GRID, 1.5)
+    assert {"s(B)", "success at 0.9", "Pi low over tasks", "Pi high over tasks", "tier", "verified"} <= set(frame)
+    assert frame["success at 0.9"].to_list() == [2 / 6] * 5
+    text = write(make_board(), GRID, 1.5, "table")
+    assert "2/6" in text
+    assert "Verified" in text
+
+
+def test_markdown_renders_as_one_table_of_all_rows() -> None:
+    board = make_board(strategies=("a|b", "<i>", "*c*", "random"))
+    html = MarkdownIt("commonmark").enable("table").render(write(board, GRID, 1.5, "md"))
+    assert html.count("<table>") == 1
+    assert html.count("<tr>") == 1 + len(board.entries)
+    assert html.count("<td") == len(board.entries) * html.count("<th ") + len(board.entries) * html.count("<th>")
+    for name in ("a|b", "&lt;i&gt;", "*c*"):
+        assert f"<td>{name}</td>" in html
+
+
+def test_latex_numbers_are_aligned_and_what_is_none_is_braced() -> None:
+    text = write(make_board(), GRID, 1.5, "latex")
+    assert r"% \usepackage{booktabs,siunitx}" in text
+    assert r"\begin{tabular}{llrrSrSSr}" in text
+    assert "{Trials}" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX is installed here")
+def test_latex_compiles(tmp_path: Path) -> None:
+    table = write(make_board(strategies=(r"50%_a&b$c#d{e}~f^g\h<", "random")), GRID, 1.5, "latex")
+    document = rf"\documentclass{{article}}\usepackage{{booktabs,siunitx}}\begin{{document}}{table}\end{{document}}"
+    (tmp_path / "table.tex").write_text(document)
+    made = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout[-2000:]

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suite.runs.log import RunLog
-from suite.score.board import ScoreError, score
+from suite.score.admission import ScoreError
+from suite.score.board import score
 from suite.score.curve import curve
 from suite.score.efficiency import efficiency
-from suite.score.ranks import TaskSeeds, bca, uncertainty
+from suite.score.ranks import TaskSeeds, bca, interval, uncertainty
 from tests.score.make import CONSTANTS, provisional, run, several, spec
 
 SEEDS = 10
@@ -126,6 +127,7 @@ def _header(**change: object) -> RunLog:
         (_header(budget=replace(LOGS[0].header.budget, multiple=20.0)), "the budget differs"),
         (_header(device="cuda"), "the device differs"),
         (_header(workers=4), "the number of workers differs"),
+        (_header(program=True), r"the kind of board \(program or black-box\) differs"),
         (_header(task=replace(LOGS[0].header.task, version="2")), "the version of task toy/one differs"),
         (_header(strategy={"name": "good", "version": "2"}), "the version of strategy good differs"),
         (_header(meters=({"tier": "measured"},)), "the tier of energy differs"),
@@ -137,6 +139,18 @@ def _header(**change: object) -> RunLog:
 def test_what_is_no_board_is_refused(odd: RunLog, message: str) -> None:
     with pytest.raises(ScoreError, match=message):
         score([odd, *LOGS[1:]])
+
+
+def test_a_program_board_is_scored_against_its_own_random_search() -> None:
+    """The frozen reference is of another space."""
+    logs = [replace(log, header=replace(log.header, program=True)) for log in LOGS]
+    board = score(logs)
+    assert score(LOGS).reference == "frozen"
+    assert board.reference == "local random search"
+    assert next(entry.pi for entry in board.entries if entry.strategy == "random") == 0.5
+    assert any("A program board" in note for note in board.notes)
+    with pytest.raises(ScoreError, match=r"no runs of random search.*on a program board"):
+        score([log for log in logs if log.header.strategy["name"] != "random"])
 
 
 def test_without_runs_there_is_nothing_to_score() -> None:
@@ -166,7 +180,7 @@ def test_equal_methods_are_seldom_separated() -> None:
 
 def test_intervals_cover_about_as_often_as_they_say() -> None:
     rng = np.random.default_rng(8)
-    truth = _drawn(rng, methods=2, seeds=20_000).pi(np.arange(20_000)[None])[0, 0]
+    truth = _drawn(rng, methods=2, seeds=20_000).pi(np.ones((1, 20_000)))[0, 0]
     covered = 0
     for _ in range(200):
         low_high = uncertainty([_drawn(rng, methods=2, seeds=15)], np.array([1.0]), resamples=499).pi_intervals[0]
@@ -179,7 +193,7 @@ def _drawn(rng: np.random.Generator, methods: int, seeds: int) -> TaskSeeds:
     """Methods of one distribution: final s and areas that go with it."""
     final_s = rng.beta(4, 3, size=(methods, seeds))
     areas = 1 - 0.7 * final_s + 0.05 * rng.standard_normal((methods, seeds))
-    return TaskSeeds(final_s, areas, np.ones(methods, dtype=bool), 0.8, None)
+    return TaskSeeds("toy/one", final_s, areas, np.ones(methods, dtype=bool), 0.8, None)
 
 
 def test_bca_of_a_constant_is_that_constant() -> None:
@@ -194,3 +208,34 @@ def test_bca_agrees_with_scipy_on_a_mean() -> None:
     ours = bca(values.mean(), draws, (values - values.mean()) / 30)
     theirs = bootstrap((values,), np.mean, n_resamples=9_999, method="BCa", rng=np.random.default_rng(7))
     assert ours == pytest.approx(tuple(theirs.confidence_interval), rel=0.03)
+
+
+def test_where_few_of_few_seeds_gained_anything_the_interval_is_bcas() -> None:
+    """Two of ten seeds gained: one draw in nine has no odds, so the log odds have no interval."""
+    final_s = np.array([[0.5, 0.6, *[0.0] * 8]])
+    task = TaskSeeds("toy/one", final_s, 1 - final_s / 2, np.ones(1, dtype=bool), 0.8, None)
+    counts = task.draw(9_999)
+    error, errors = (np.sqrt(task.covariance(each)[:, 0, 0]) for each in (task.once, counts))
+    assert interval(float(task.pi(task.once)[0, 0]), float(error[0]), task.pi(counts)[0], errors) is None
+    (found,) = uncertainty([task], np.ones(1)).pi_intervals
+    assert found is not None
+    assert 0.0 <= found[0] < task.pi(task.once)[0, 0] < found[1] < 1.0
+
+
+def test_the_interval_of_doing_nothing_is_nothing() -> None:
+    task = TaskSeeds("toy/one", np.zeros((1, 10)), np.ones((1, 10)), np.ones(1, dtype=bool), 0.8, None)
+    assert uncertainty([task], np.ones(1)).pi_intervals == ((0.0, 0.0),)
+
+
+def test_on_one_task_the_interval_is_that_of_log_u() -> None:
+    """The studentised distance is the same in units of log u; kappa only moves it."""
+    rng = np.random.default_rng(3)
+    final_s = rng.beta(4, 3, size=(1, 12))
+    ends = []
+    for kappa in (0.1, 0.8, 5.0):
+        task = TaskSeeds("toy/one", final_s, 1 - final_s / 2, np.ones(1, dtype=bool), kappa, None)
+        (found,) = uncertainty([task], np.ones(1)).pi_intervals
+        assert found is not None
+        ends.append([kappa * end / (1 - end) for end in found])
+    assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+    assert ends[0] == pytest.approx(ends[2], rel=1e-9)

@@ -9,6 +9,7 @@ from torch.nn import functional
 from suite.space import Configuration, complete
 from tasks.supervised.cells_mnist1d import (
     EDGES,
+    EPOCHS,
     OPERATIONS,
     TASK,
     Cell,
@@ -129,3 +130,15 @@ def test_default_beats_the_most_frequent_class() -> None:
     *_, last = TASK.train(data, TASK.spec.default, 0, "cpu", None)
     guess = data["train_y"].mode().values
     assert TASK.evaluate(data, last, "test") < 0.7 * float((data["test_y"] != guess).float().mean())
+
+
+def test_what_one_shot_search_finds_is_made_discrete_and_trained_in_full() -> None:
+    """With the weights of the default's operations the largest, that is the default's own training."""
+    data = TASK.load()
+    problem = TASK.differentiable(data, 0, "cpu")
+    alphas = torch.tensor([[float(name == TASK.spec.default[edge]) for name in OPERATIONS] for edge in EDGES])
+    assert TASK.discretised({"alphas": alphas}) == TASK.spec.default
+    found = problem.checkpoint(problem.parameters(), {"alphas": alphas})
+    *_, trained = TASK.train(data, TASK.spec.default, 0, "cpu", None)
+    assert found.fidelity == EPOCHS
+    assert all(torch.equal(found.state["model"][name], value) for name, value in trained.state["model"].items())

@@ -1,0 +1,219 @@
+"""Answers for a training that is not made: its curve and its energy, from a task's recorded table.
+
+The answer is a denoised mean and a draw of noise. The mean is that of a Gaussian process over all recorded curves, in
+normal scores; at a recorded configuration it rests on that one's own rows. The noise is what one recorded training
+deviated from the mean over its seeds by, validation and test together, taken from a recorded configuration of like
+performance that a hash of the training's seed picks: another run seed is another draw, and the same training always the
+same one.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pandas as pd
+from scipy.special import ndtri
+
+from suite.search.process import Encoder, Kernel, Process, fit
+from suite.space import Configuration, canonical
+from suite.task import TaskSpec
+
+Array = np.ndarray
+LIKE: Final = 16  # recorded configurations of like performance that noise is drawn from
+KNOTS: Final = 257
+SPLITS: Final = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Energy:
+    """What a training costs: microjoules and CPU nanoseconds, by phase."""
+
+    train_microjoules: int
+    validate_microjoules: int
+    test_microjoules: int
+    train_cpu_ns: int
+    validate_cpu_ns: int
+
+
+class Scores:
+    """A monotone map of a metric to normal scores, by the quantiles of all its recorded values."""
+
+    def __init__(self, values: Array) -> None:
+        levels = (np.arange(KNOTS) + 0.5) / KNOTS
+        knots, first = np.unique(np.quantile(values, levels), return_index=True)
+        self._knots, self._scores = knots, ndtri(levels)[first]
+        if len(knots) < 2:
+            self._knots, self._scores = np.array([knots[0], knots[0] + 1.0]), np.array([0.0, 1.0])
+
+    def __call__(self, values: Array) -> Array:
+        return _interpolated(values, self._knots, self._scores)
+
+    def inverse(self, scores: Array) -> Array:
+        return _interpolated(scores, self._scores, self._knots)
+
+
+def _interpolated(x: Array, xs: Array, ys: Array) -> Array:
+    """Piecewise linear; beyond the ends, on with the slope over the outermost tenth."""
+    tenth = max(1, len(xs) // 10)
+    low = (ys[tenth] - ys[0]) / (xs[tenth] - xs[0])
+    high = (ys[-1] - ys[-1 - tenth]) / (xs[-1] - xs[-1 - tenth])
+    inside = np.interp(x, xs, ys)
+    above = np.where(x > xs[-1], ys[-1] + high * (x - xs[-1]), inside)
+    return np.asarray(np.where(x < xs[0], ys[0] + low * (x - xs[0]), above))
+
+
+class Curves:
+    """A table as arrays. values: (trainings, 2, levels), validation and test, NaN from a failure on.
+
+    configurations: each once. which, seeds: (trainings,). steps: (trainings, levels) microjoules of training since the
+    step before. checks: (trainings, 2) mean microjoules of one validation and of one test.
+    """
+
+    def __init__(self, rows: pd.DataFrame, spec: TaskSpec) -> None:
+        fidelity = spec.fidelity
+        levels = [*range(fidelity.minimum, fidelity.maximum, fidelity.step), fidelity.maximum]
+        self.levels = np.array(levels)
+        which, spelt = pd.factorize(rows["configuration"])
+        self.configurations: list[Configuration] = [orjson.loads(each) for each in spelt]
+        training, keys = pd.factorize(pd.MultiIndex.from_arrays([which, rows["seed"]]))
+        self.which = np.array([key[0] for key in keys])
+        self.seeds = np.array([key[1] for key in keys])
+        level = np.searchsorted(self.levels, rows["fidelity"].to_numpy())
+        shape = (len(keys), len(levels))
+        self.values = np.full((len(keys), 2, len(levels)), np.nan)
+        for place, split in enumerate(SPLITS):
+            self.values[training, place, level] = rows[split]
+        self.steps, seconds = np.full(shape, np.nan), np.full(shape, np.nan)
+        self.steps[training, level] = rows["train_microjoules"]
+        seconds[training, level] = rows["train_cpu_ns"]
+        sums = rows.groupby(training)[["validate_microjoules", "test_microjoules"]].sum().to_numpy()
+        self.checks = sums / np.maximum(1, np.isfinite(self.values[:, 0]).sum(1))[:, None]
+        self.nanoseconds_per_microjoule = float(np.nansum(seconds) / max(1.0, float(np.nansum(self.steps))))
+        self.whole = np.isfinite(self.values).all((1, 2))
+
+    @property
+    def final(self) -> Array:
+        """(trainings, 2) at the greatest fidelity."""
+        return np.asarray(self.values[:, :, -1])
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What is fitted when a table is written, and kept in it: the kernels of values and of energies."""
+
+    values: Kernel
+    energies: Kernel
+
+    @classmethod
+    def to(cls, curves: Curves, spec: TaskSpec, trainings: Array | None = None) -> "Fitted":
+        """Fitted to the whole ``trainings`` (a mask; None: all)."""
+        chosen = curves.whole if trainings is None else curves.whole & trainings
+        points = Encoder(spec.space)([curves.configurations[which] for which in curves.which[chosen]])
+        scores = Scores(curves.values[chosen, 0])(curves.final[chosen, 0])
+        return cls(fit(points, scores), fit(points, np.log(curves.steps[chosen].sum(1))))
+
+    def to_record(self) -> dict[str, Any]:
+        return {"values": self.values.to_record(), "energies": self.energies.to_record()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Fitted":
+        return cls(Kernel.from_record(record["values"]), Kernel.from_record(record["energies"]))
+
+
+class Recorded:
+    """A task's table, ready to answer. Built of the ``trainings`` (a mask; None: all) of ``curves``."""
+
+    def __init__(self, curves: Curves, spec: TaskSpec, fitted: Fitted, trainings: Array | None = None) -> None:
+        used = np.ones(len(curves.which), bool) if trainings is None else trainings
+        self._encode = Encoder(spec.space)
+        self.levels = curves.levels
+        whole = used & curves.whole
+        self._maps = [Scores(curves.values[whole, place]) for place in range(2)]
+        scores = np.stack([scale(curves.values[whole, place]) for place, scale in enumerate(self._maps)], axis=1)
+        known, places, counts = np.unique(curves.which[whole], return_inverse=True, return_counts=True)
+        means = _means(scores.reshape(len(places), -1), places, counts)
+        points = self._encode([curves.configurations[which] for which in known])
+        self._values = Process(fitted.values, points, means, counts)
+        energies = np.log(np.maximum(1.0, np.column_stack([curves.steps[whole].sum(1), curves.checks[whole]])))
+        self._energies = Process(fitted.energies, points, _means(energies, places, counts), counts)
+        self._profile = np.cumsum(np.median(curves.steps[whole] / curves.steps[whole].sum(1, keepdims=True), axis=0))
+        self._profile /= self._profile[-1]
+        self._nanoseconds = curves.nanoseconds_per_microjoule
+        self._remember_noise(scores - means.reshape(-1, *scores.shape[1:])[places], means, places, counts)
+        self._remember_failures(curves, used)
+
+    def _remember_noise(self, residuals: Array, means: Array, places: Array, counts: Array) -> None:
+        """Deviations from the mean over n seeds are too small by the root of (n - 1) / n."""
+        repeated = counts[places] > 1
+        n = counts[places][repeated, None, None]
+        order = np.argsort(means[places[repeated], len(self.levels) - 1], kind="stable")
+        self._noise = (residuals[repeated] * np.sqrt(n / (n - 1)))[order]
+        self._noise_at = means[places[repeated], len(self.levels) - 1][order]
+
+    def _remember_failures(self, curves: Curves, used: Array) -> None:
+        """How many levels each configuration reached, by the median of its trainings: all, unless it failed."""
+        reached = np.isfinite(curves.values[used, 0]).sum(1)
+        known, places = np.unique(curves.which[used], return_inverse=True)
+        self._reached = np.array([int(np.median(reached[places == place])) for place in range(len(known))])
+        self._known_points = self._encode([curves.configurations[which] for which in known])
+        self._known = {canonical(curves.configurations[which]): place for place, which in enumerate(known)}
+
+    def means(self, configurations: Sequence[Configuration]) -> Array:
+        """Denoised curves in normal scores: (n, 2, levels)."""
+        return self._values(self._encode(configurations)).reshape(len(configurations), 2, len(self.levels))
+
+    def curves(self, configurations: Sequence[Configuration], seeds: Sequence[int]) -> Array:
+        """Values of trainings under ``seeds`` (``training_seed``): (n, 2, levels), NaN from a failure on."""
+        points = self._encode(configurations)
+        scores = self._values(points).reshape(len(points), 2, len(self.levels))
+        noise = self._drawn(scores[:, 0, -1], seeds)
+        found = np.stack([scale.inverse(scores[:, k] + noise[:, k]) for k, scale in enumerate(self._maps)], axis=1)
+        failed = np.arange(len(self.levels)) >= self._reach(configurations, points)[:, None]
+        return np.where(failed[:, None, :], np.nan, found)
+
+    def energies(self, configurations: Sequence[Configuration]) -> Array:
+        """Microjoules of a full training, of one validation and of one test: (n, 3)."""
+        return np.asarray(np.exp(self._energies(self._encode(configurations))))
+
+    def energy(self, configuration: Configuration, start: int, end: int) -> Energy:
+        """Of going from fidelity ``start`` (0: from the beginning) to ``end``, where it is evaluated."""
+        full, validate, test = self.energies([configuration])[0]
+        train = round(full * (self._share(end) - self._share(start)))
+        return Energy(
+            train, round(validate), round(test), round(train * self._nanoseconds), round(validate * self._nanoseconds)
+        )
+
+    def _share(self, fidelity: int) -> float:
+        place = int(np.searchsorted(self.levels, fidelity, side="right"))
+        return float(self._profile[place - 1]) if place else 0.0
+
+    def _drawn(self, at: Array, seeds: Sequence[int]) -> Array:
+        """Noise for trainings whose final validation score is ``at`` (n,): (n, 2, levels)."""
+        count = len(self._noise)
+        if not count:  # nothing was recorded under two seeds
+            return np.zeros((len(seeds), 2, len(self.levels)))
+        first = np.clip(np.searchsorted(self._noise_at, at) - LIKE // 2, 0, max(0, count - LIKE))
+        drawn = [_hashed(seed) % min(LIKE, count) for seed in seeds]
+        return np.asarray(self._noise[first + np.array(drawn)])
+
+    def _reach(self, configurations: Sequence[Configuration], points: Array) -> Array:
+        """How many levels a training reaches (n,): as the recorded configuration did, or the nearest one."""
+        places = [self._known.get(canonical(each), -1) for each in configurations]
+        found = np.array(places)
+        for n in np.flatnonzero(found < 0):
+            found[n] = int(np.argmin(((self._known_points - points[n]) ** 2).sum(1)))
+        return np.asarray(self._reached[found])
+
+
+def _means(values: Array, places: Array, counts: Array) -> Array:
+    """Sums of rows by place, over their counts."""
+    sums = np.zeros((len(counts), values.shape[1]))
+    np.add.at(sums, places, values)
+    return np.asarray(sums / counts[:, None])
+
+
+def _hashed(seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"noise {seed}".encode()).digest()[:8], "big")

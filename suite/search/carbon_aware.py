@@ -1,0 +1,190 @@
+"""Our own entry: expected improvement per joule, over new configurations and promotions alike.
+
+What is compared are steps: a configuration, known or new, and the fidelity to train it to next. Each is worth its
+expected improvement on the best validation value so far, over the joules that it is expected to take: for a promotion
+those of the rest alone. One Gaussian process over configurations and fidelity says what a step may come to (as in
+freeze-thaw search, Swersky et al. 2014, arXiv:1406.3896, with a stationary kernel over the fidelity), a linear model of
+the logarithm what it will take (cost-cooled search, Lee et al. 2020, arXiv:2003.10870). Both learn from the trials of
+this run alone. It ends where no step's expected gain is worth its joules any more.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+from scipy.stats import qmc, rankdata
+
+from suite.search.bandits import ETA, halvings, loss
+from suite.search.cube import from_unit_cube, to_unit_cube
+from suite.search.process import Encoder, Kernel, Process, fit
+from suite.search.strategy import EXHAUSTED, Problem, Proposal, Signal, StrategyInfo, Trial
+from suite.space import Configuration, canonical
+
+Array = np.ndarray
+MOST_HALVINGS: Final = 3  # from full trainings down to the shortest
+FIRST: Final = 12  # short trainings before there is a model
+NEW: Final = 96  # candidates from all over the space, and as many near the best
+NEAR: Final = 96
+NEAR_SD: Final = 0.12
+PARENTS: Final = 5
+GROWTH: Final = 1.25  # the kernel is fitted anew whenever there are so many more results
+MOST_RESULTS: Final = 300  # of the latest and the best, that the model is made of
+FOLLOWED: Final = 1.0  # how often a step is followed by all the others up to a full training
+WORTHLESS: Final = 1e-4  # expected gain over all that is left, in standard deviations of the results
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A configuration, how far it was trained, by which trial, and how far it may be trained next."""
+
+    configuration: Configuration
+    fidelity: int
+    start: int = 0
+    parent: int | None = None
+
+
+class CarbonAware:
+    """Takes the step of the greatest expected improvement per joule."""
+
+    info: ClassVar = StrategyInfo(
+        name="carbon-aware",
+        family="carbon-aware",
+        summary="expected improvement per joule over new configurations and promotions; ends when it no longer pays",
+        capabilities=frozenset({"conditional", "fidelity", "asynchronous"}),
+        paper="after Swersky et al. 2014, Freeze-thaw Bayesian optimization, arXiv:1406.3896; Lee et al. 2020, "
+        "Cost-aware Bayesian optimization, arXiv:2003.10870",
+    )
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._encode = Encoder(problem.space)
+        self._random = np.random.default_rng(problem.seed)
+        self._sobol = qmc.Sobol(d=len(problem.space), scramble=True, rng=np.random.default_rng(problem.seed))
+        maximum, clamp = problem.fidelity.maximum, problem.fidelity.clamp
+        depth = min(halvings(problem.fidelity), MOST_HALVINGS)
+        self._rungs = sorted({clamp(maximum / ETA**k) for k in range(depth + 1)})
+        self._number = 0
+        self._outstanding: dict[int, _Step] = {}
+        self._best_of: dict[str, _Step] = {}  # by configuration: the furthest that it was trained, without failure
+        self._configurations: list[Configuration] = []  # of the results, as the three lists below
+        self._points: list[Array] = []
+        self._losses: list[float] = []
+        self._joules_per_step: list[float] = []
+        self._spent = 0.0
+        self._kernel: Kernel | None = None
+        self._fitted_to = 0
+
+    def ask(self) -> Proposal | Signal:
+        step = self._first() if self._number < FIRST or len(self._losses) < FIRST // 2 else self._worthiest()
+        if step is None:
+            return EXHAUSTED
+        self._number += 1
+        self._outstanding[self._number] = step
+        return Proposal(step.configuration, step.fidelity, step.parent)
+
+    def tell(self, trial: Trial) -> None:
+        proposal = trial.proposal
+        step = self._outstanding.pop(trial.number, _Step(proposal.configuration, proposal.fidelity))
+        self._configurations.append(step.configuration)
+        self._points.append(self._point(step))
+        self._losses.append(loss(trial, self._problem.goal))
+        self._joules_per_step.append(math.log(max(trial.joules, 1e-9) / max(1, step.fidelity - step.start)))
+        if trial.number > 0:
+            self._spent += trial.joules
+        if trial.status == "ok" and trial.number > 0:
+            reached = _Step(step.configuration, step.fidelity, step.fidelity, trial.number)
+            self._best_of[canonical(step.configuration)] = reached
+
+    def _first(self) -> _Step:
+        """Short trainings, all over the space."""
+        return _Step(self._from_sobol(1)[0], self._rungs[0])
+
+    def _worthiest(self) -> _Step | None:
+        """The step of the greatest expected improvement per joule; None where none is worth it."""
+        scores = self._scores()
+        chosen = self._remembered(scores)
+        points, targets = np.array(self._points)[chosen], scores[chosen]
+        if len(targets) >= GROWTH * self._fitted_to:
+            self._kernel = fit(points, targets, self._kernel, iterations=30)
+            self._fitted_to = len(targets)
+        assert self._kernel is not None  # fitted on the first results
+        steps = self._steps(scores)
+        at = np.array([self._point(step, self._problem.fidelity.maximum) for step in steps])
+        process = Process(self._kernel, points, targets[:, None])
+        gain = expected_improvement(process(at)[:, 0], process.deviation(at)[:, 0], float(targets.min()))
+        worth = gain / self._joules(at, steps)
+        best = int(np.argmax(worth))
+        left = self._problem.budget_joules - self._spent
+        if math.isfinite(left) and worth[best] * max(left, 0.0) < WORTHLESS:
+            return None
+        return steps[best]
+
+    def _scores(self) -> Array:
+        """Losses as normal scores of their ranks: what is infinite is as bad as the worst."""
+        losses = np.array(self._losses)
+        finite = losses[np.isfinite(losses)]
+        losses = np.where(np.isfinite(losses), losses, finite.max() if len(finite) else 0.0)
+        return np.asarray(ndtri((rankdata(losses) - 0.5) / len(losses)))
+
+    def _remembered(self, scores: Array) -> Array:
+        """Which results the model is made of: all, or the best half and the latest half of so many."""
+        if len(scores) <= MOST_RESULTS:
+            return np.arange(len(scores))
+        best = np.argsort(scores, kind="stable")[: MOST_RESULTS // 2]
+        latest = np.setdiff1d(np.arange(len(scores)), best)[-(MOST_RESULTS // 2) :]
+        return np.sort(np.concatenate([best, latest]))
+
+    def _steps(self, scores: Array) -> list[_Step]:
+        """New configurations at every rung, and the next rung of those that are known."""
+        order = np.argsort(scores, kind="stable")
+        fresh = self._from_sobol(NEW) + self._near(order[:PARENTS])
+        busy = {canonical(step.configuration) for step in self._outstanding.values()}
+        steps = [_Step(configuration, self._rungs[0]) for configuration in fresh]
+        for spelt, step in self._best_of.items():
+            higher = [rung for rung in self._rungs if rung > step.fidelity]
+            if spelt not in busy and higher:
+                steps.append(_Step(step.configuration, higher[0], step.fidelity, step.parent))
+        return steps
+
+    def _from_sobol(self, count: int) -> list[Configuration]:
+        return [from_unit_cube(self._problem.space, point) for point in self._sobol.random(count)]
+
+    def _near(self, places: Array) -> list[Configuration]:
+        """Configurations near those at ``places`` among the results."""
+        found = []
+        for n in range(NEAR):
+            parent = self._configurations[int(places[n % len(places)])]
+            point = to_unit_cube(self._problem.space, parent)
+            moved = np.clip(point + self._random.normal(0.0, NEAR_SD, len(point)), 0.0, 1.0)
+            redrawn = np.where(self._random.random(len(point)) < 0.1, self._random.random(len(point)), moved)
+            keep = self._random.random(len(point)) < 0.6
+            found.append(from_unit_cube(self._problem.space, np.where(keep, point, redrawn)))
+        return found
+
+    def _point(self, step: _Step, at: int | None = None) -> Array:
+        """The encoded configuration, and its fidelity (or ``at``) on a logarithmic scale from 0 to 1."""
+        fidelity = self._problem.fidelity
+        span = math.log(fidelity.maximum / fidelity.minimum) or 1.0
+        row = self._encode([step.configuration])[0]
+        return np.append(row, math.log((at or step.fidelity) / fidelity.minimum) / span)
+
+    def _joules(self, at: Array, steps: list[_Step]) -> Array:
+        """Expected joules of each step, and of a share ``FOLLOWED`` of what follows up to a full training: a ridge
+        regression of the logarithm per unit of fidelity."""
+        points = np.array(self._points)[:, :-1]
+        logs = np.array(self._joules_per_step)
+        mean, centre = logs.mean(), points.mean(0)
+        moved = points - centre
+        slope = np.linalg.solve(moved.T @ moved + np.eye(moved.shape[1]), moved.T @ (logs - mean))
+        maximum = self._problem.fidelity.maximum
+        amounts = np.array([step.fidelity - step.start + FOLLOWED * (maximum - step.fidelity) for step in steps])
+        return np.asarray(np.exp(mean + (at[:, :-1] - centre) @ slope) * amounts)
+
+
+def expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
+    """How far below ``best`` a normal value is expected to fall (Jones et al. 1998, equation 15)."""
+    z = (best - mean) / deviation
+    density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return np.asarray(deviation * (z * ndtr(z) + density))

@@ -1,0 +1,143 @@
+"""Answers from a table: denoised means, noise that does not freeze, failures, energies."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern
+
+from suite.catalog import task_spec
+from suite.replay.record import sobol
+from suite.replay.recorded import Curves, Fitted, Recorded, Scores
+from suite.replay.table import read_table
+from suite.search.process import Encoder, Kernel, Process, _objective
+from suite.space import Configuration, training_seed
+from tests.replay.noisy import NOISE, truth
+
+
+@pytest.fixture(scope="module")
+def answers(noisy: str) -> Recorded:
+    spec = task_spec(noisy)
+    rows, facts = read_table(Path(noisy.rpartition(":")[0]).with_suffix(".parquet"), spec)
+    return Recorded(Curves(rows, spec), spec, Fitted.from_record(facts.fitted))
+
+
+@pytest.fixture
+def fresh(noisy: str) -> list[Configuration]:
+    """Configurations that come to a value; beyond the first 63 none was recorded."""
+    return [each for each in sobol(task_spec(noisy), 160) if float(each["rate"]) <= 0.8]
+
+
+def final(answers: Recorded, configurations: list[Configuration], seed: int = 0) -> np.ndarray:
+    seeds = [training_seed(seed, each) for each in configurations]
+    return answers.curves(configurations, seeds)[:, :, -1]
+
+
+def test_unseen_configurations_are_answered_near_the_truth(answers: Recorded, fresh: list[Configuration]) -> None:
+    unseen = [each for each in fresh[70:] if float(each["rate"]) < 0.5]  # nearer to where trainings fail, some do
+    expected = np.array([truth(each) + 1 / 20 for each in unseen])
+    mean = np.mean([final(answers, unseen, seed) for seed in range(40)], axis=0)
+    for split in range(2):
+        errors = np.abs(mean[:, split] - expected)
+        assert np.median(errors) < 0.05
+        assert np.corrcoef(mean[:, split], expected)[0, 1] > 0.97
+
+
+def test_noise_is_drawn_anew_for_each_seed_and_is_as_large_as_recorded(
+    answers: Recorded, fresh: list[Configuration]
+) -> None:
+    several = np.array([final(answers, fresh[:30], seed) for seed in range(60)])  # (seeds, n, 2)
+    assert np.array_equal(several[7], final(answers, fresh[:30], 7))
+    assert len(np.unique(several[:, 0, 0])) > 5
+    deviation = several.std(0)
+    true = NOISE * np.sqrt(0.25 / 3 + 0.25 / 3)  # two uniform draws, half of each
+    assert 0.5 * true < np.median(deviation) < 2.0 * true
+    centred = several - several.mean(0)
+    correlation = np.corrcoef(centred[:, :, 0].ravel(), centred[:, :, 1].ravel())[0, 1]
+    assert 0.2 < correlation < 0.8  # half of it is common
+
+
+def test_curves_fall_with_training(answers: Recorded, fresh: list[Configuration]) -> None:
+    curves = answers.curves(fresh[:20], [training_seed(0, each) for each in fresh[:20]])
+    assert (curves[:, :, 0] > curves[:, :, -1]).all()
+
+
+def test_a_short_training_is_a_prefix_of_a_long_one(answers: Recorded, fresh: list[Configuration]) -> None:
+    """One curve a training: whoever goes on from a checkpoint goes on with the same noise."""
+    seed = training_seed(3, fresh[0])
+    assert np.array_equal(answers.curves(fresh[:1], [seed]), answers.curves(fresh[:1], [seed]))
+
+
+def test_failures_are_answered_as_failures(answers: Recorded, noisy: str) -> None:
+    failing = [each for each in sobol(task_spec(noisy), 160) if float(each["rate"]) > 0.8]
+    assert failing
+    recorded = [each for each in failing if each in sobol(task_spec(noisy), 63)]
+    curves = answers.curves(recorded, [training_seed(0, each) for each in recorded])
+    assert np.isnan(curves[:, :, 4:]).all()
+    assert np.isfinite(curves[:, :, :4]).all()
+
+
+def test_going_on_costs_the_rest(answers: Recorded, fresh: list[Configuration]) -> None:
+    whole = answers.energy(fresh[80], 0, 20)
+    parts = [answers.energy(fresh[80], start, end) for start, end in ((0, 6), (6, 14), (14, 20))]
+    assert sum(part.train_microjoules for part in parts) == pytest.approx(whole.train_microjoules, abs=3)
+    assert all(part.validate_microjoules == whole.validate_microjoules > 0 for part in parts)
+    assert answers.energy(fresh[80], 0, 10).train_microjoules == pytest.approx(whole.train_microjoules / 2, rel=0.3)
+
+
+def test_a_batch_answers_as_one_at_a_time_does(answers: Recorded, fresh: list[Configuration]) -> None:
+    seeds = [training_seed(0, each) for each in fresh]
+    together = answers.curves(fresh, seeds)
+    alone = np.concatenate([answers.curves([each], [seed]) for each, seed in zip(fresh, seeds, strict=True)])
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-9)
+
+
+def test_normal_scores_are_a_monotone_map_and_back() -> None:
+    values = np.random.default_rng(0).exponential(size=2000)
+    scale = Scores(values)
+    spread = np.linspace(-1.0, 9.0, 500)
+    assert (np.diff(scale(spread)) > 0).all()
+    np.testing.assert_allclose(scale.inverse(scale(spread)), spread, atol=1e-9)
+    assert abs(np.mean(scale(values))) < 0.02
+    assert abs(np.std(scale(values)) - 1) < 0.05
+
+
+def test_normal_scores_of_a_constant() -> None:
+    scale = Scores(np.full(10, 3.0))
+    assert np.isfinite(scale(np.array([3.0, 4.0]))).all()
+
+
+def test_the_gaussian_process_is_the_textbooks() -> None:
+    """scikit-learn's, with the same kernel and noise."""
+    rng = np.random.default_rng(0)
+    points, at, targets = rng.random((40, 3)), rng.random((25, 3)), rng.standard_normal((40, 2))
+    kernel = Kernel((0.4, 0.9, 2.0), 0.1)
+    ours = Process(kernel, points, targets)
+    theirs = GaussianProcessRegressor(Matern([0.4, 0.9, 2.0], nu=2.5), alpha=0.1, optimizer=None)
+    theirs.fit(points, targets - targets.mean(0))
+    mean, deviation = theirs.predict(at, return_std=True)
+    np.testing.assert_allclose(ours(at), mean + targets.mean(0), atol=1e-9)
+    unit = ours.deviation(at) / np.sqrt(ours.variance)
+    np.testing.assert_allclose(unit, deviation, atol=1e-7)
+
+
+def test_the_likelihoods_gradient() -> None:
+    rng = np.random.default_rng(1)
+    points, target = rng.random((30, 3)), rng.standard_normal(30)
+    squares, at = (points[:, None] - points[None]) ** 2, np.array([0.1, -0.4, 0.8, -2.0])
+    _, gradient = _objective(at, squares, target)
+    for place in range(4):
+        step = 1e-5 * np.eye(4)[place]
+        difference = _objective(at + step, squares, target)[0] - _objective(at - step, squares, target)[0]
+        assert gradient[place] == pytest.approx(difference / 2e-5, rel=1e-5)
+
+
+def test_encoded_configurations_tell_what_is_inactive(noisy: str) -> None:
+    spec = task_spec(noisy)
+    plain = {"rate": 1e-2, "shift": 0.0, "kind": "plain"}
+    bent = {"rate": 1e-2, "shift": 0.0, "kind": "bent", "bend": 0.5}
+    rows = Encoder(spec.space)([plain, bent])
+    assert rows.shape == (2, Encoder(spec.space).width)
+    assert not np.array_equal(rows[0], rows[1])
+    assert np.linalg.norm(np.diff(rows[:, :-1], axis=0)) == pytest.approx(1.0)  # the choice alone
