@@ -7,7 +7,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
-import torch
 from scipy.stats import qmc
 
 from suite.search.cube import from_unit_cube, to_unit_cube
@@ -15,6 +14,7 @@ from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial
 from suite.space import canonical
 
 if TYPE_CHECKING:
+    import torch
     from botorch.acquisition import AcquisitionFunction
 
 INITIAL: Final = 10
@@ -30,8 +30,6 @@ class QLogNehvi:
     The processes live in the unit cube, where inactive hyper-parameters stand in the middle; categories are relaxed to
     stretches of a coordinate. Outstanding proposals count as pending. A failed trial counts with its penalty. A Sobol
     point takes the place of a configuration that was proposed before, and of one that no model could be fitted for.
-    BoTorch compiles a kernel in C++ at its first use, where there is a compiler: here that is when the strategy is
-    built, which is not charged.
     """
 
     info: ClassVar = StrategyInfo(
@@ -55,7 +53,11 @@ class QLogNehvi:
         self._open: dict[int, np.ndarray] = {}
         self._seen: set[str] = set()
         self._number = 0
-        _warm_up()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's deprecations
+            import botorch  # noqa: F401  # missing, it is missed here
+
+            stay_in_python()
 
     def ask(self) -> Proposal:
         point = self._best() if self._number >= INITIAL and len(self._points) > 1 else None
@@ -81,6 +83,7 @@ class QLogNehvi:
 
     def _best(self) -> np.ndarray | None:
         """The point of the best acquisition, (hyper-parameters,); None where no model can be fitted."""
+        import torch
         from botorch.exceptions import ModelFittingError
         from botorch.utils.sampling import manual_seed
 
@@ -102,6 +105,7 @@ def acquisition(points: torch.Tensor, values: torch.Tensor, pending: torch.Tenso
 
     Raises BoTorch's ``ModelFittingError``. Draws from torch's global generator.
     """
+    import torch
     from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import ModelListGP, SingleTaskGP
@@ -124,6 +128,7 @@ def acquisition(points: torch.Tensor, values: torch.Tensor, pending: torch.Tenso
 
 def maximised(found: AcquisitionFunction, dimensions: int) -> np.ndarray:
     """Where in the unit cube ``found`` is largest, (dimensions,)."""
+    import torch
     from botorch.optim import optimize_acqf
 
     bounds = torch.tensor([[0.0], [1.0]], dtype=torch.double).expand(2, dimensions)
@@ -132,12 +137,12 @@ def maximised(found: AcquisitionFunction, dimensions: int) -> np.ndarray:
     return np.asarray(point, dtype=float)
 
 
-def _warm_up() -> None:
-    """Import and compile what is needed. Raises ``ImportError`` where BoTorch is missing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's deprecations; without a compiler it goes on in Python
-        from botorch.utils.sampling import manual_seed
+def stay_in_python() -> None:
+    """Keep BoTorch from compiling a kernel of its own in C++ at the first acquisition.
 
-        with manual_seed(0):
-            points = torch.rand(4, 1, dtype=torch.double)
-            maximised(acquisition(points, torch.cat([points, -points], 1), None), 1)
+    The minute that it takes would be charged to whatever run comes first on a machine, and proposals would depend on
+    whether there is a compiler, which is told to use all that the processor has.
+    """
+    from botorch.acquisition.multi_objective import logei
+
+    logei._load_attempted = True  # there is no public way to say so

@@ -16,8 +16,8 @@ from tests.examples.climber import Climber
 
 ASK_AND_TELL = select(STRATEGIES, ["*"])  # without a person, who proposes nothing alone, and programs
 PROGRAMS = [name for name in strategy_names() if name not in [*ASK_AND_TELL, PERSON]]
-SLOW = {"gp", "gp-constrained", "ngopt", "qlognehvi"}  # they think long at every step
-SMAC = {"smac-gp", "smac-mf", "smac-rf"}
+SLOW = {"gp", "gp-constrained", "ngopt"}  # they think long at every step
+OTHERS = {"smac-gp", "smac-mf", "smac-rf", "qlognehvi"}
 
 
 def installed(name: str) -> type[Strategy]:
@@ -28,7 +28,7 @@ def installed(name: str) -> type[Strategy]:
 
 
 class TestCatalogue(StrategyContract):
-    @pytest.fixture(params=[name for name in ASK_AND_TELL if name not in SLOW | SMAC])
+    @pytest.fixture(params=[name for name in ASK_AND_TELL if name not in SLOW | OTHERS])
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
         return installed(request.param)
 
@@ -38,6 +38,15 @@ class TestSlow(StrategyContract):
     kills = (0.8,)
 
     @pytest.fixture(params=sorted(SLOW))
+    def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
+        return installed(request.param)
+
+
+class TestBotorch(StrategyContract):
+    trials = 11  # ten Sobol points and then the model's
+    kills = (0.9,)
+
+    @pytest.fixture(params=["qlognehvi"])
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
         return installed(request.param)
 

@@ -3,6 +3,7 @@
 The mixed space is spelt out here in each library's own words, so that no adapter is compared with itself.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import optuna
 from cmaes import CatCMAwM
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from scipy.stats import qmc
 
-from suite.search.cube import from_unit_cube
+from suite.search.cube import from_unit_cube, to_unit_cube
 from suite.space import Configuration, complete
 from suite.testing import DEFAULT_JOULES, mixed, problem, value
 
@@ -198,6 +200,49 @@ class ThroughSmac:
 
     def tell(self, loss: float, spent_joules: float) -> None:
         self._smac.tell(self._info, self._told(cost=loss), save=False)
+
+
+class ThroughBotorch:
+    """qLogNEHVI of the metric and the logarithm of the joules after ten Sobol points; nothing is outstanding."""
+
+    def __init__(self) -> None:
+        self._space = mixed()
+        self._sobol = qmc.Sobol(8, rng=np.random.default_rng(SEED))
+        self._points = [to_unit_cube(self._space, DEFAULT)]
+        self._values = [(-value(DEFAULT, FULL), -math.log(DEFAULT_JOULES))]
+
+    def ask(self) -> tuple[Configuration, int]:
+        number = len(self._points) - 1  # of trials before, without trial 0
+        point = self._sobol.random()[0] if number < 10 else quietly(lambda: self._best(SEED + number))
+        self._configuration = from_unit_cube(self._space, point)
+        return self._configuration, FULL
+
+    def tell(self, loss: float, spent_joules: float) -> None:
+        self._points.append(to_unit_cube(self._space, self._configuration))
+        self._values.append((-loss, -math.log(spent_joules)))
+
+    def _best(self, seed: int) -> np.ndarray:
+        import torch
+        from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+        from botorch.fit import fit_gpytorch_mll
+        from botorch.models import ModelListGP, SingleTaskGP
+        from botorch.optim import optimize_acqf
+        from botorch.sampling import SobolQMCNormalSampler
+        from botorch.utils.multi_objective import infer_reference_point, is_non_dominated
+        from gpytorch.mlls import SumMarginalLogLikelihood
+
+        torch.manual_seed(seed)
+        x, y = torch.tensor(np.array(self._points)), torch.tensor(self._values, dtype=torch.double)
+        model = ModelListGP(SingleTaskGP(x, y[:, :1]), SingleTaskGP(x, y[:, 1:]))
+        fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
+        sampler = SobolQMCNormalSampler(torch.Size([64]), seed=int(torch.randint(2**31, (1,))))
+        reference = infer_reference_point(y[is_non_dominated(y)])
+        acquisition = qLogNoisyExpectedHypervolumeImprovement(
+            model, ref_point=reference, X_baseline=x, sampler=sampler, prune_baseline=True
+        )
+        bounds = torch.stack([torch.zeros(8), torch.ones(8)]).double()
+        found, _ = optimize_acqf(acquisition, bounds, q=1, num_restarts=4, raw_samples=64)
+        return np.asarray(found[0])
 
 
 def quietly(call: Callable[[], Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from suite.catalog import load_strategy
+from suite.search.botorch import QLogNehvi
 from suite.search.evolution import CatCma
 from suite.search.nevergrad import NevergradStrategy, NgOpt, TwoPointsDe
 from suite.search.smac import SmacGp, SmacMf, SmacRf, SmacStrategy
@@ -17,6 +18,7 @@ from tests.search.direct import (
     OPTUNA,
     SEED,
     Direct,
+    ThroughBotorch,
     ThroughCmaes,
     ThroughNevergrad,
     ThroughSmac,
@@ -69,6 +71,16 @@ def test_nevergrad_trains_nothing_twice_while_there_is_something_new(strategy: t
     assert len({repr(configuration) for configuration, _ in [*found, ({"colour": "red", "large": True}, FULL)]}) == 6
 
 
+def test_botorch() -> None:
+    """Without the kernel that BoTorch compiles where it can."""
+    pytest.importorskip("botorch", reason="needs the extra botorch")
+    from botorch.acquisition.multi_objective import logei
+
+    found = proposed(QLogNehvi, 13)
+    assert logei._C is None
+    assert driven(ThroughBotorch(), 13) == found
+
+
 @pytest.mark.parametrize(("strategy", "count"), [(SmacRf, 15), (SmacGp, 10), (SmacMf, 60)])
 def test_smac(strategy: type[SmacStrategy], count: int, tmp_path: Path) -> None:
     pytest.importorskip("smac", reason="needs the extra smac")
@@ -88,7 +100,7 @@ def test_smac_goes_on_from_checkpoints() -> None:
         assert (parent.configuration, 3 * parent.fidelity) == (proposal.configuration, proposal.fidelity)
 
 
-@pytest.mark.parametrize(("library", "strategy"), [("nevergrad", NgOpt), ("smac", SmacRf)])
+@pytest.mark.parametrize(("library", "strategy"), [("nevergrad", NgOpt), ("smac", SmacRf), ("botorch", QLogNehvi)])
 def test_a_missing_library_is_noticed_before_the_search(
     monkeypatch: pytest.MonkeyPatch, library: str, strategy: Any
 ) -> None:
