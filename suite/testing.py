@@ -28,7 +28,7 @@ import pytest
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer, OrdinalHyperparameter
 
 from suite.replay.engine import RecordedLedger, ReplayEngine
-from suite.replay.recorded import Energy
+from suite.replay.recorded import Answers, Energy
 from suite.runs.book import Book
 from suite.runs.engine import PINNED
 from suite.runs.log import LOG_NAME, SCHEMA, Budget, LogWriter, read_records
@@ -265,11 +265,12 @@ class MadeUp:
     def levels(self) -> np.ndarray:
         return np.array([amount for amount in range(self.fidelity.maximum + 1) if self.fidelity.allows(amount)])
 
-    def curves(self, configurations: Sequence[Configuration], seeds: Sequence[int]) -> np.ndarray:
-        """(n, 2, levels); a share of ``FAILING`` comes to no value."""
-        found = [[value(each, int(level)) for level in self.levels] for each in configurations]
-        failing = [training_seed(1, each) % 100 < 100 * FAILING for each in configurations]
-        return np.where(np.array(failing)[:, None, None], np.nan, np.array(found)[:, None, :].repeat(2, axis=1))
+    def look_up(self, configurations: Sequence[Configuration], seeds: Sequence[int], fidelity: int) -> Answers:
+        """A share of ``FAILING`` comes to no value."""
+        found = np.array([value(each, fidelity) for each in configurations])
+        failing = np.array([training_seed(1, each) % 100 < 100 * FAILING for each in configurations])
+        values = np.where(failing, np.nan, found)
+        return Answers(values, values, np.where(failing, 0, len(self.levels)))
 
     def energy(self, configuration: Configuration, start: int, end: int) -> Energy:
         joule = joules(configuration, end) - joules(configuration, start)

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from suite.energy.ledger import Gaps, Label, Phase, PhaseChanges, Segment
-from suite.replay.recorded import Energy
+from suite.replay.recorded import Answers, Energy
 from suite.runs.engine import Event
 from suite.runs.trial import Order, Outcome
 from suite.space import Configuration
@@ -109,13 +109,13 @@ class _Ending:
     energy: Energy = field(compare=False)
 
 
-class Answers(Protocol):
-    """What simulated workers answer from: see ``suite.replay.recorded.Recorded``."""
+class Source(Protocol):
+    """What simulated workers have their answers from: see ``suite.replay.recorded.Recorded``."""
 
     @property
     def levels(self) -> np.ndarray: ...
 
-    def curves(self, configurations: Sequence[Configuration], seeds: Sequence[int]) -> np.ndarray: ...
+    def look_up(self, configurations: Sequence[Configuration], seeds: Sequence[int], fidelity: int) -> Answers: ...
 
     def energy(self, configuration: Configuration, start: int, end: int) -> Energy: ...
 
@@ -124,7 +124,7 @@ class ReplayEngine:
     """Workers that answer from ``recorded``. ``seconds`` is the simulated time: recorded CPU time passes, nothing else
     does."""
 
-    def __init__(self, recorded: Answers, spec: TaskSpec, ledger: RecordedLedger) -> None:
+    def __init__(self, recorded: Source, spec: TaskSpec, ledger: RecordedLedger) -> None:
         self._recorded, self._unit, self._ledger = recorded, spec.fidelity.unit, ledger
         self._workers: dict[int, _Worker] = {}
         self._endings: list[_Ending] = []

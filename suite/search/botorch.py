@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 from scipy.stats import qmc
 
-from suite.search.cube import from_unit_cube, to_unit_cube
+from suite.search.cube import Cube
 from suite.search.strategy import Problem, Proposal, StrategyInfo, Trial
 from suite.space import canonical
 
@@ -46,6 +46,7 @@ class QLogNehvi:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._cube = Cube(problem.space)
         self._sign = 1.0 if problem.goal == "maximize" else -1.0
         self._sobol = qmc.Sobol(len(problem.space), rng=np.random.default_rng(problem.seed))
         self._points: list[np.ndarray] = []
@@ -61,12 +62,12 @@ class QLogNehvi:
 
     def ask(self) -> Proposal:
         point = self._best() if self._number >= INITIAL and len(self._points) > 1 else None
-        configuration = from_unit_cube(self._problem.space, self._draw() if point is None else point)
+        configuration = self._cube.configuration(self._draw() if point is None else point)
         if point is not None and canonical(configuration) in self._seen:
-            configuration = from_unit_cube(self._problem.space, self._draw())
+            configuration = self._cube.configuration(self._draw())
         self._seen.add(canonical(configuration))
         self._number += 1
-        self._open[self._number] = to_unit_cube(self._problem.space, configuration)
+        self._open[self._number] = self._cube.point(configuration)
         return Proposal(configuration, self._problem.fidelity.maximum)
 
     def tell(self, trial: Trial) -> None:
@@ -74,7 +75,7 @@ class QLogNehvi:
         self._seen.add(canonical(trial.proposal.configuration))
         value, joules = trial.objectives
         if joules > 0:  # nothing is spent where trial 0 is returned, which is known
-            self._points.append(to_unit_cube(self._problem.space, trial.proposal.configuration))
+            self._points.append(self._cube.point(trial.proposal.configuration))
             self._values.append((self._sign * value, -math.log(joules)))
 
     def _draw(self) -> np.ndarray:

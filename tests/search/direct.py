@@ -15,7 +15,7 @@ from cmaes import CatCMAwM
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy.stats import qmc
 
-from suite.search.cube import from_unit_cube, to_unit_cube
+from suite.search.cube import Cube
 from suite.space import Configuration, complete
 from suite.testing import DEFAULT_JOULES, mixed, problem, value
 
@@ -122,7 +122,7 @@ class ThroughCmaes:
     def __init__(self) -> None:
         widths = [float(np.log(width / 0.5) / np.log(64.5 / 0.5)) for width in range(1, 65)]
         steps = [[1 / 8, 3 / 8, 5 / 8, 7 / 8], [1 / 6, 1 / 2, 5 / 6], widths]
-        self._space = mixed()
+        self._cube = Cube(mixed())
         self._optimizer = CatCMAwM(x_space=[[0.0, 1.0]] * 3, z_space=steps, c_space=[2, 2], seed=SEED)
         self._told: list[tuple[CatCMAwM.Solution, float]] = []
 
@@ -132,7 +132,7 @@ class ThroughCmaes:
         depth, kernel, width = self._solution.z
         optimiser, nesterov = (0.25 if choice[0] else 0.75 for choice in self._solution.c)
         point = np.array([depth, kernel, rate, optimiser, width, damping, nesterov, momentum])
-        return from_unit_cube(self._space, point), FULL
+        return self._cube.configuration(point), FULL
 
     def tell(self, loss: float, spent_joules: float) -> None:
         self._told.append((self._solution, loss))
@@ -206,19 +206,19 @@ class ThroughBotorch:
     """qLogNEHVI of the metric and the logarithm of the joules after ten Sobol points; nothing is outstanding."""
 
     def __init__(self) -> None:
-        self._space = mixed()
+        self._cube = Cube(mixed())
         self._sobol = qmc.Sobol(8, rng=np.random.default_rng(SEED))
-        self._points = [to_unit_cube(self._space, DEFAULT)]
+        self._points = [self._cube.point(DEFAULT)]
         self._values = [(-value(DEFAULT, FULL), -math.log(DEFAULT_JOULES))]
 
     def ask(self) -> tuple[Configuration, int]:
         number = len(self._points) - 1  # of trials before, without trial 0
         point = self._sobol.random()[0] if number < 10 else quietly(lambda: self._best(SEED + number))
-        self._configuration = from_unit_cube(self._space, point)
+        self._configuration = self._cube.configuration(point)
         return self._configuration, FULL
 
     def tell(self, loss: float, spent_joules: float) -> None:
-        self._points.append(to_unit_cube(self._space, self._configuration))
+        self._points.append(self._cube.point(self._configuration))
         self._values.append((-loss, -math.log(spent_joules)))
 
     def _best(self, seed: int) -> np.ndarray:
