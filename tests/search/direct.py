@@ -233,7 +233,7 @@ class ThroughBotorch:
 
         torch.manual_seed(seed)
         x, y = torch.tensor(np.array(self._points)), torch.tensor(self._values, dtype=torch.double)
-        model = ModelListGP(SingleTaskGP(x, y[:, :1]), SingleTaskGP(x, y[:, 1:]))
+        model = ModelListGP(SingleTaskGP(x, y[:, [0]]), SingleTaskGP(x, y[:, [1]]))  # copies: a view rounds otherwise
         fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
         sampler = SobolQMCNormalSampler(torch.Size([64]), seed=int(torch.randint(2**31, (1,))))
         reference = infer_reference_point(y[is_non_dominated(y)])
