@@ -1,11 +1,12 @@
 """Our own entry: expected improvement per joule, over new configurations and promotions alike.
 
-What is compared are steps: a configuration, known or new, and the fidelity to train it to next. Each is worth its
-expected improvement on the best validation value so far, over the joules that it is expected to take: for a promotion
-those of the rest alone. One Gaussian process over configurations and fidelity says what a step may come to (as in
-freeze-thaw search, Swersky et al. 2014, arXiv:1406.3896, with a stationary kernel over the fidelity), a linear model of
-the logarithm what it will take (cost-cooled search, Lee et al. 2020, arXiv:2003.10870). Both learn from the trials of
-this run alone. It ends where no step's expected gain is worth its joules any more.
+What is compared are plans: a configuration, known or new, and a fidelity to train it to. Each is worth its expected
+improvement on the best validation value so far, at whatever fidelity, over the joules that it is expected to take: for
+a promotion those of the rest alone. Of the best plan the first step is taken. One Gaussian process over configurations
+and fidelity says what a plan may come to (as in freeze-thaw search, Swersky et al. 2014, arXiv:1406.3896, with a
+stationary kernel over the fidelity), a linear model of the logarithm what it will take (cost-cooled search, Lee et al.
+2020, arXiv:2003.10870). Both learn from the trials of this run alone. It ends where no plan's expected gain is worth
+its joules any more.
 """
 
 import math
@@ -26,14 +27,13 @@ from suite.space import Configuration, canonical
 Array = np.ndarray
 MOST_HALVINGS: Final = 3  # from full trainings down to the shortest
 FIRST: Final = 12  # short trainings before there is a model
-CANDIDATES: Final = 192  # that are compared, of which each ask brings new ones
+CANDIDATES: Final = 96  # that are compared, of which each ask brings new ones
 NEW: Final = 8  # of them from all over the space, and as many near the best
 NEAR_SD: Final = 0.12
 PARENTS: Final = 5
 GROWTH: Final = 1.5  # the kernel is fitted anew whenever there are so many more results
 MOST_FITTED: Final = 150  # results that it is fitted on
 MOST_RESULTS: Final = 300  # of the latest and the best, that the model is made of
-FOLLOWED: Final = 1.0  # how often a step is followed by all the others up to a full training
 WORTHLESS: Final = 1e-4  # expected gain over all that is left, in standard deviations of the results
 
 
@@ -121,17 +121,23 @@ class CarbonAware:
             self._fitted_to = len(targets)
         assert self._kernel is not None  # fitted on the first results
         steps = self._steps(scores)
+        which, rungs = self._plans(steps)
         at = np.array([step.row for step in steps])
-        mean, deviation = Process(self._kernel, points, targets[:, None]).posterior(
-            np.column_stack([at, np.ones(len(at))])  # in full
-        )
+        process = Process(self._kernel, points, targets[:, None])
+        mean, deviation = process.posterior(np.column_stack([at[which], [self._place(rung) for rung in rungs]]))
         gain = expected_improvement(mean[:, 0], deviation[:, 0], float(targets.min()))
-        worth = gain / self._joules(rows, at, steps)
+        amounts = np.array([rung - steps[n].start for n, rung in zip(which, rungs, strict=True)])
+        worth = gain / (self._joules_per_unit(rows, at)[which] * amounts)
         best = int(np.argmax(worth))
         left = self._problem.budget_joules - self._spent
         if math.isfinite(left) and worth[best] * max(left, 0.0) < WORTHLESS:
             return None
-        return steps[best]
+        return steps[int(which[best])]
+
+    def _plans(self, steps: list[_Step]) -> tuple[Array, list[int]]:
+        """Every way to go on: a step, by its number, and one of the rungs that it may lead to."""
+        plans = [(n, rung) for n, step in enumerate(steps) for rung in self._rungs if rung >= step.fidelity]
+        return np.array([n for n, _ in plans]), [rung for _, rung in plans]
 
     def _scores(self) -> Array:
         """Losses as normal scores of their ranks: what is infinite is as bad as the worst."""
@@ -186,16 +192,14 @@ class CarbonAware:
         span = math.log(given.maximum / given.minimum) or 1.0
         return math.log(fidelity / given.minimum) / span if given.maximum > given.minimum else 1.0
 
-    def _joules(self, points: Array, at: Array, steps: list[_Step]) -> Array:
-        """Expected joules of each step, and of a share ``FOLLOWED`` of what follows up to a full training: a ridge
-        regression of the logarithm per unit of fidelity. points: of all results; at: of the steps."""
+    def _joules_per_unit(self, points: Array, at: Array) -> Array:
+        """Expected joules per unit of fidelity of the configurations ``at``: a ridge regression of the logarithm over
+        all results, ``points``."""
         logs = np.array(self._joules_per_step)
         mean, centre = logs.mean(), points.mean(0)
         moved = points - centre
         slope = np.linalg.solve(moved.T @ moved + np.eye(moved.shape[1]), moved.T @ (logs - mean))
-        maximum = self._problem.fidelity.maximum
-        amounts = np.array([step.fidelity - step.start + FOLLOWED * (maximum - step.fidelity) for step in steps])
-        return np.asarray(np.exp(mean + (at - centre) @ slope) * amounts)
+        return np.asarray(np.exp(mean + (at - centre) @ slope))
 
 
 def expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
