@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from suite import __version__
+from suite.commands.agree import agree
 from suite.commands.board import merge, status
 from suite.commands.catalogue import describe, list_
 from suite.commands.check import check
@@ -43,7 +44,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(list_, describe, doctor, estimate, run, status, merge, manual, rank, report, schedule),
-    *(check, demo, constants, record),
+    *(check, agree, demo, constants, record),
 )
 for command in COMMANDS:
     cli.add_command(command)
