@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import suite
 from suite.cli import main
 from suite.runs.board import Board, BoardError, Settings
+from suite.runs.claim import Claim
 from suite.runs.log import LOG_NAME, read_log
 from tests.conftest import CLIMBER, HERE, SCRIPTED, VALLEY, script
 from tests.runs.task_without_data import CONTENT, FILE
@@ -64,7 +66,22 @@ def refused(made: Made, *parts: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "list", "describe", "doctor", "estimate", "run", "rank", "report", "check", "demo", "constants"]
+    "command",
+    [
+        "",
+        "list",
+        "describe",
+        "doctor",
+        "estimate",
+        "run",
+        "status",
+        "merge",
+        "rank",
+        "report",
+        "check",
+        "demo",
+        "constants",
+    ],
 )
 def test_help_has_an_example(command: str) -> None:
     made = carbon_suite(*([command] if command else []), "--help")
@@ -201,6 +218,77 @@ def test_runs_can_be_added(board: Path, tmp_path: Path) -> None:
     more = run_arguments(tmp_path / "board", "--strategy", "sobol")
     assert carbon_suite(*more).returncode == 0
     assert len(suite.rank(tmp_path / "board")) == 4
+
+
+def test_what_is_planned_is_made_later_and_status_tells_how_far_it_is(tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    options = ["--strategy", "random", "--seeds", "0-1", "--budget", BUDGET, "--no-crosscheck", "--out", str(board)]
+    planned = carbon_suite("run", "--task", MEASURED, *options, "--plan-only")
+    assert "2 runs are planned. Make them with: carbon-suite run --out" in planned.stdout
+    assert not (board / "runs").exists()
+    told = carbon_suite("status", str(board)).stdout
+    assert "0 of 2 runs ended; 2 waiting." in told
+    assert "Time left: known once a run has ended." in told
+    made = carbon_suite("run", "--out", str(board))
+    assert made.returncode == 0, made.stderr
+    assert "2 of 2 runs ended." in made.stdout
+    told = carbon_suite("status", str(board), "--grid", "FRA").stdout
+    assert "2 of 2 runs ended." in told
+    assert "kg CO2e" in told
+    record = json.loads(carbon_suite("status", str(board), "--json").stdout)
+    assert record["counts"]["ended"] == 2
+    assert record["seconds_left"] == 0
+    assert record["kwh"] > 0
+    assert [run["attempts"] for run in record["runs"]] == [1, 1]
+    refused(carbon_suite("run", "--out", str(board), "--budget", "3"), "--budget", "by the settings that it has")
+    refused(carbon_suite("run", "--out", str(board), "--task", MEASURED), "--task and --strategy go together")
+
+
+def test_a_failure_is_in_the_status_with_its_reason(tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    options = ["--seeds", "0", "--budget", BUDGET, "--no-crosscheck", "--out", str(board)]
+    made = carbon_suite("run", "--task", SCRIPTED, "--strategy", script("Illegal"), *options)
+    assert made.returncode == 1
+    told = carbon_suite("status", str(board)).stdout
+    assert "0 of 1 runs ended; 1 failed." in told
+    assert "(1 attempts): strategy illegal proposed an illegal configuration" in told
+    assert "Nobody works on it. Go on with: carbon-suite run --out" in told
+
+
+def test_a_second_command_on_a_board_is_told_who_works_on_it(board: Path) -> None:
+    with Claim(board):
+        refused(carbon_suite(*run_arguments(board)), f"process {os.getpid()} on", "works on this board")
+
+
+def test_boards_are_merged(board: Path, tmp_path: Path) -> None:
+    made = carbon_suite("merge", str(board), str(board), "--out", str(tmp_path / "merged"))
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("6 runs in ")
+    one, other = (carbon_suite("rank", str(each), "--format", "csv") for each in (board, tmp_path / "merged"))
+    assert one.stdout == other.stdout
+    refused(carbon_suite("merge", str(tmp_path / "none"), "--out", str(tmp_path / "out")), "holds no board")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--engine", "ray"], "--jobs 2 puts as many runs on one node at a time"),
+        (["--engine-option", "address=auto"], "has no meaning for processes on this machine"),
+        (
+            ["--engine", "ray", "--shared-metering", "--engine-option", "port=1"],
+            "ray has the options address and listen",
+        ),
+        (["--engine", "slurm", "--shared-metering", "--engine-option", "partition"], "an engine option is NAME=VALUE"),
+    ],
+)
+def test_engines_that_cannot_be_had_are_refused(board: Path, arguments: list[str], message: str) -> None:
+    refused(carbon_suite(*run_arguments(board, *arguments)), message)
+
+
+def test_runs_share_no_node_where_a_meter_sees_all_of_it(tmp_path: Path) -> None:
+    wall = f"{HERE / 'runs' / 'shared_counter.py'}:Wall"
+    arguments = run_arguments(tmp_path / "board", "--meter", wall, "--engine", "ray", "--shared-metering")
+    refused(carbon_suite(*arguments), "wall sees all that a node does", "leave --shared-metering out")
 
 
 def test_other_settings_are_refused(board: Path) -> None:

@@ -39,7 +39,6 @@ from suite.runs.status import board_status
 HERE: Final = Path(__file__).parent
 LIVE: Final = ("--no-crosscheck", "--meter", "cpu-time", "--idle-watts", "1")
 REPLAYED: Final = ("--replay", "--watts-per-core", "0")
-STRATEGIES: Final = ("random", "tpe", "hyperband")
 MOST_A_BOARD: Final = 20  # kills of one board; then it is let end
 GONE_SECONDS: Final = 10.0
 Trial = tuple[int, object, float | None, float | None]
@@ -50,9 +49,10 @@ AMOUNTS: Final = Amounts(sobol=31, near=0, repeated=8, seeds=2, anchors=2)
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the recording, and of the boards: budget in random trainings, and seeds."""
+    """Of the recording, and of the boards: strategies, budget in random trainings, and seeds."""
 
     amounts: Amounts = AMOUNTS
+    strategies: tuple[str, ...] = ("random", "tpe", "hyperband")
     live: tuple[str, ...] = ("--budget", "1000", "--seeds", "0")
     replayed: tuple[str, ...] = ("--budget", "40", "--seeds", "0-9")
 
@@ -87,7 +87,7 @@ def record(work: Path, amounts: Amounts) -> str:
 def kinds(work: Path, task: str, sizes: Sizes, more: Sequence[str] = ()) -> list[Kind]:
     """Both kinds of board, each with one that nobody disturbs. ``more``: arguments of the command."""
     found = []
-    chosen = [word for strategy in STRATEGIES for word in ("--strategy", strategy)]
+    chosen = [word for strategy in sizes.strategies for word in ("--strategy", strategy)]
     for name, arguments in (("live", LIVE + sizes.live), ("replayed", REPLAYED + sizes.replayed)):
         kind = Kind(name, ["run", "--task", task, *chosen, *arguments, *more], work / f"{name}-whole")
         subprocess.run(kind.command(kind.undisturbed), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

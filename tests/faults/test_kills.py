@@ -7,6 +7,7 @@ from tests.faults.kill_rounds import Sizes, kill_rounds
 
 SIZES = Sizes(
     Amounts(sobol=15, near=0, repeated=2, seeds=2, anchors=2),
+    strategies=("random", "hyperband"),
     live=("--budget", "300", "--seeds", "0"),
     replayed=("--budget", "10", "--seeds", "0-1"),
 )
