@@ -79,10 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM stops the command as Ctrl-C does: cleanly, with all that it started."""
+    """SIGTERM stops the command as Ctrl-C does, cleanly and with all that it started; raises ``Terminated`` then."""
+    heard: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        heard.append(number)
+        raise KeyboardInterrupt  # the one that libraries let through
 
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are heard by the main thread, which belongs to whoever called this
@@ -90,6 +92,10 @@ def _terminable() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except (KeyboardInterrupt, click.Abort) as error:
+        if heard:
+            raise Terminated from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
