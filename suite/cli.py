@@ -21,6 +21,7 @@ from suite.commands.manual import manual
 from suite.commands.rank import rank, report
 from suite.commands.record import record
 from suite.commands.run import demo, run
+from suite.commands.submit import submit
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -35,7 +36,7 @@ def cli() -> None:
     """
 
 
-for command in (list_, describe, doctor, estimate, run, manual, rank, report, check, demo, constants, record):
+for command in (list_, describe, doctor, estimate, run, manual, rank, report, check, demo, constants, record, submit):
     cli.add_command(command)
 
 
