@@ -211,3 +211,57 @@ def _show(report: Any, as_json: bool, markdown: Path | None) -> None:
         click.echo(as_text(report), nl=False)
     if not report.passed:
         sys.exit(1)
+
+
+@submit.command(
+    epilog=examples(
+        "carbon-suite submit verify results/0.1/practice/climbing/1.0 --strategy ./climbing.py:Climbing",
+        "carbon-suite submit verify results/0.1/estimated-cold-black-box/tpe/1 --trials 60",
+    )
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--trials", "count", default=30, show_default=True, help="How many trials are drawn and made again.")
+@click.option(
+    "--strategy",
+    "reference",
+    metavar="NAME",
+    help="The strategy's code, if it is not the suite's own: an installed one by name, or FILE.py:CLASS. It is run, "
+    "without network and with limits.",
+)
+@click.option(
+    "--variant-seeds",
+    default=0,
+    show_default=True,
+    help="Also run the strategy on a fresh variant of each task's data, with so many seeds and the full budget.",
+)
+@click.option("--draw", "key", default="", metavar="TEXT", help="Draw as the report with this key did.")
+@REGISTER
+@JSON
+@MARKDOWN
+def verify(
+    folder: Path,
+    count: int,
+    reference: str | None,
+    variant_seeds: int,
+    key: str,
+    register_file: Path | None,
+    as_json: bool,
+    markdown: Path | None,
+) -> None:
+    """Validate a submission, then make some of its trials again and ask its strategies anew.
+
+    Exit status: 0 nothing found, 1 something found, 2 there is nothing to look at.
+    """
+    report = _validated(folder, register_file or _register_of(folder))
+    if report.passed:
+        from suite.submit.verify import Verification
+
+        verification = Verification(folder, count, reference, key)
+        verification.make_trials_again()
+        verification.ask_strategies_again()
+        if variant_seeds:
+            from suite.submit.variants import try_variants
+
+            try_variants(verification, variant_seeds)
+        report = verification.report()
+    _show(report, as_json, markdown)

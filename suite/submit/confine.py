@@ -1,8 +1,8 @@
 """Runs a process with less: no network, a folder of its own, limits on memory, CPU time and files, an end.
 
 On Linux. Without network it runs in a network namespace of its own (``unshare``), where the system lets an ordinary
-user make one; ``has_namespaces`` tells. This keeps mistakes and greed in, and a stranger's code from calling out; it is no
-wall against an attacker who breaks out of Linux, and files that the user may read can be read. RULES.md says what a
+user make one; ``has_namespaces`` tells. This keeps mistakes and greed in, and a stranger's code from calling out; it is
+no wall against an attacker who breaks out of Linux, and files that the user may read can be read. RULES.md says what a
 strategy is run with, and the workflows in ``.github`` never run one with rights to write.
 """
 

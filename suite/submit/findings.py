@@ -76,7 +76,7 @@ def as_text(report: Report) -> str:
     if report.dropped:
         lines.append(f"... and {report.dropped} more")
     lines += [f"note: {note}" for note in report.notes]
-    lines += [f"{name}: {_figure(value)}" for name, value in report.figures.items() if not isinstance(value, Mapping)]
+    lines += _figures(report.figures)
     return "\n".join([*lines, verdict(report), ""])
 
 
@@ -106,9 +106,21 @@ def _code(text: str) -> str:
     return "`" + re.sub(r"[`|]", "'", text) + "`"
 
 
+def _figures(figures: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            lines += [f"{plain(name)}:", *(f"  {plain(key)}: {_figure(each)}" for key, each in value.items())]
+        else:
+            lines.append(f"{plain(name)}: {_figure(value)}")
+    return lines
+
+
 def _figure(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_figure(each)}" for key, each in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_figure, value)) + "]"
     return plain(str(value))

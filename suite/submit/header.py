@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import orjson
 
 from suite.catalog import load_meter, load_strategy, task_names, task_spec
 from suite.energy.meter import Means as MeterMeans
+from suite.energy.meter import MeterInfo
 from suite.energy.processes import ProcessTree
 from suite.runs.board import Reference, Settings, training_only
 from suite.runs.log import Budget
@@ -33,17 +35,21 @@ class BoardFile:
     reasons: Mapping[str, str]
     references: Mapping[str, Reference]
 
+    @cached_property
+    def _infos(self) -> list[MeterInfo]:
+        return [load_meter(name).info for name in self.meters]
+
     def means(self, machine: Mapping[str, Any], workers: int) -> Means:
         cores = machine.get("cores")
-        infos = {name: load_meter(name).info for name in self.meters}
         return Means(
-            components=frozenset(info.component for info in infos.values()),
+            components=frozenset(info.component for info in self._infos),
             watts_per_core=self.settings.watts_per_core if "cpu-time" in self.meters else None,
             idle_watts=self.settings.idle_watts / self.settings.jobs,
             cores=cores if type(cores) is int and 0 < cores < 10_000 else 1,
             workers=workers,
         )
 
+    @cached_property
     def meter_records(self) -> list[dict[str, Any]]:
         """What a header says of the meters; what only the machine itself can say is left out."""
         ram = None if self.settings.ram_watts is None else self.settings.ram_watts / self.settings.jobs
@@ -147,7 +153,7 @@ def _of_any(metadata: Metadata, board: BoardFile, spec: TaskSpec, seed: int) -> 
         "jobs": board.settings.jobs,
         "device": board.settings.device,
         "machine": metadata.environment,
-        "meters": board.meter_records(),
+        "meters": board.meter_records,
     }
 
 

@@ -53,13 +53,13 @@ def validate(root: Path, register_file: Path | None = None) -> Report:
 class Validation:
     """One look at a submission; every check adds to the same findings."""
 
-    def __init__(self, root: Path, register_file: Path | None = None) -> None:
+    def __init__(self, root: Path, register_file: Path | None = None, installed: Installed | None = None) -> None:
         self.root = root
         self.findings = Findings()
         self.notes: list[str] = []
         self.figures: dict[str, Any] = {}
         self.files = walk(root, self.findings)
-        self.installed = Installed()
+        self.installed = installed or Installed()
         self.digests: dict[str, str] = {}
         self.runs: list[Checked] = []
         self.calibrations: list[Checked] = []

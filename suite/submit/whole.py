@@ -6,6 +6,7 @@ from datetime import datetime
 from statistics import median
 from typing import Final
 
+from suite.energy.ledger import Segment
 from suite.runs.log import RunLog
 from suite.score.board import RANDOM
 from suite.submit.findings import Findings
@@ -52,7 +53,7 @@ def slim(log: RunLog) -> RunLog:
     """``log`` with its segments added up by phase and trial: it scores the same, and takes little memory."""
     sums: dict[tuple[str, int | None], list[int]] = {}
     microjoules: dict[tuple[str, int | None], dict[str, int]] = {}
-    kinds = {}
+    kinds: dict[tuple[str, int | None], Segment] = {}
     for each in log.segments:
         key = (each.phase, each.trial)
         kinds.setdefault(key, each)
