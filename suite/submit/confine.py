@@ -61,7 +61,8 @@ def command_of(command: Sequence[str], limits: Limits) -> list[str]:
 def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a confined process finds in its environment: ``folder`` as its home and for temporary files."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "HOME": str(folder), "TMPDIR": str(folder), **(more or {})}
+    own = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}  # what is read stays as it is
+    return {**kept, **own, **(more or {})}
 
 
 def start(

@@ -153,13 +153,15 @@ def records(content: bytes, file: str, findings: Findings) -> list[dict[str, Any
     before = len(findings)
     if rest:
         findings.add("log", file, "ends within a line: a log that is handed in is whole", len(lines) + 1)
+    if not lines:
+        findings.add("log", file, "holds no whole record", 1)
     decoded = []
     for number, line in enumerate(lines, 1):
         try:
             decoded.append(_record(line))
         except Unreadable as error:
             findings.add("log", file, str(error), number)
-    return decoded if decoded and len(findings) == before else None
+    return decoded if len(findings) == before else None
 
 
 def _record(line: bytes) -> dict[str, Any]:

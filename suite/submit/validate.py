@@ -219,7 +219,7 @@ class Validation:
                 self.findings.add("whole", path, "is missing: every task and seed is handed in, failed or not")
             elif self.installed.has(task) and task in board.references:
                 self._check_log(path, task, strategy, seed)
-        complete = len(self.findings) == before
+        complete = len(self.findings) == before and len(self.runs) + len(self.calibrations) == len(expected)
         if len(self.calibrations) == board.settings.default_trainings * len(metadata.tasks):
             self._check_references(metadata, board)
         self._check_together(metadata, board, complete)

@@ -10,8 +10,7 @@ from typing import Any
 import orjson
 
 from suite.runs.log import encode
-
-
+from suite.submit.package import write_manifest as write_manifest  # with all else
 
 Records = list[dict[str, Any]]
 
@@ -136,5 +135,3 @@ def copy(source: Path, target: Path) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
     return target
-
-

@@ -2,9 +2,9 @@
 
     python -m tests.submit.mutations SUBMISSION --count 2000
 
-Every mutant must be rejected by ``validate``, or score what the original scores, or be caught by ``verify``: by a strategy
-that is asked again, for sure, or by a trial that is made again, with the probability that the report states. Energies
-have tolerances, which the report states too: what is within them counts as tolerated, with what it gained.
+Every mutant must be rejected by ``validate``, or score what the original scores, or be caught by ``verify``: by a
+strategy that is asked again, for sure, or by a trial that is made again, with the probability that the report states.
+Energies have tolerances, which the report states too: what is within them counts as tolerated, with what it gained.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def line(root: Path, rng: random.Random) -> None:
             records.insert(rng.randrange(len(records)), records.pop(number))
         case _:
             del records[number:]
-    forge.save(path, records if rng.random() < 0.5 or not records else forge.settle(records))
+    forge.save(path, records if rng.random() < 0.5 else _settled(records))
 
 
 def file(root: Path, rng: random.Random) -> None:
@@ -126,7 +126,7 @@ def _change(record: Any, rng: random.Random) -> None:
 def _settled(records: Records) -> Records:
     try:
         return forge.settle(records)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         return records
 
 
@@ -375,7 +375,10 @@ class _InProcess:
             self._strategy.tell(self._trials.end(told["trial"], outcome, told["joules"]))
             return {"answer": None, "cpu_ns": 0}
         asked = self._strategy.ask()
-        return {"answer": proposal_to_record(asked if isinstance(asked, Signal) else self._trials.accept(asked)), "cpu_ns": 0}
+        return {
+            "answer": proposal_to_record(asked if isinstance(asked, Signal) else self._trials.accept(asked)),
+            "cpu_ns": 0,
+        }
 
 
 def _difference(path: Path) -> Any:
