@@ -13,6 +13,9 @@ LEAST_DEFAULT_TRAININGS: Final = 3
 PRACTICE: Final = "practice"  # a board of any size, checked alike and never published
 #: The tasks of program boards: those that are also posed as differentiable problems.
 PROGRAM_TASKS: Final = (
+    "few_shot/sinusoid",
+    "physics_informed/helmholtz",
+    "semi_supervised/mean-teacher-digits",
     "supervised/cells-mnist1d",
     "supervised/mnist1d",
 )
