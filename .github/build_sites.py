@@ -23,7 +23,8 @@ def main(results: str, site: str) -> int:
         subprocess.run(["carbon-suite", "report", str(folder), "--out", str(Path(site, name))], check=True)
         links.append(f'<li><a href="{html.escape(name, quote=True)}/index.html">{html.escape(name)}</a></li>')
     if links:
-        page = f"<!doctype html><html lang=en><meta charset=utf-8><title>carbon-suite: results</title><ul>{''.join(links)}</ul>"
+        head = "<!doctype html><html lang=en><meta charset=utf-8><title>carbon-suite: results</title>"
+        page = f"{head}<ul>{''.join(links)}</ul>"
         Path(site, "index.html").write_text(page + "\n")
     return 0
 

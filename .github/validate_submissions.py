@@ -1,8 +1,8 @@
 """Validates the submissions that a pull request touches: ``python -P validate_submissions.py CHECKOUT BASE``.
 
-Reads the names of changed files, each ended by NUL, and writes the reports to the job's summary. BASE is a checkout of the
-base branch, whose register of nonces counts: a pull request does not bring its own. Exit status: 0 all are accepted, 1 one
-is not, or a file is changed that no submission holds.
+Reads the names of changed files, each ended by NUL, and writes the reports to the job's summary. BASE is a checkout of
+the base branch, whose register of nonces counts: a pull request does not bring its own. Exit status: 0 all are
+accepted, 1 one is not, or a file is changed that no submission holds.
 """
 
 import os

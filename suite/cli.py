@@ -17,6 +17,7 @@ from suite.commands.check import check
 from suite.commands.constants import constants
 from suite.commands.doctor import doctor
 from suite.commands.estimate import estimate
+from suite.commands.export import export, export_model
 from suite.commands.manual import manual
 from suite.commands.rank import rank, report
 from suite.commands.record import record
@@ -36,7 +37,23 @@ def cli() -> None:
     """
 
 
-for command in (list_, describe, doctor, estimate, run, manual, rank, report, check, demo, constants, record, submit):
+for command in (
+    list_,
+    describe,
+    doctor,
+    estimate,
+    run,
+    manual,
+    rank,
+    report,
+    check,
+    demo,
+    constants,
+    record,
+    submit,
+    export,
+    export_model,
+):
     cli.add_command(command)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from suite.runs.lineage import lineage
 from suite.runs.log import LOG_NAME, RunHeader, RunLog, TrialEnd, read_log, read_records
 from suite.runs.machine import machine_facts, package_version
 from suite.runs.plan import RunPlan
@@ -238,15 +239,6 @@ def first_difference(line: Line, records: Sequence[Mapping[str, Any]]) -> tuple[
             continue
         cpu_ns = int(answer["cpu_ns"])
     return None, cpu_ns
-
-
-def lineage(log: RunLog, end: TrialEnd) -> list[TrialEnd]:
-    """``end`` and the trials that it goes on from, the first of them first."""
-    by_number = {each.number: each for each in log.trials}
-    stages = [end]
-    while (parent := stages[0].proposal.parent) is not None:
-        stages.insert(0, by_number[parent])
-    return stages
 
 
 def make_again(line: Line, log: RunLog, end: TrialEnd, folder: Path) -> Made:
