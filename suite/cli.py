@@ -22,6 +22,7 @@ from suite.commands.manual import manual
 from suite.commands.rank import rank, report
 from suite.commands.record import record
 from suite.commands.run import demo, run
+from suite.commands.schedule import schedule
 from suite.commands.submit import submit
 
 
@@ -37,23 +38,11 @@ def cli() -> None:
     """
 
 
-for command in (
-    list_,
-    describe,
-    doctor,
-    estimate,
-    run,
-    manual,
-    rank,
-    report,
-    check,
-    demo,
-    constants,
-    record,
-    submit,
-    export,
-    export_model,
-):
+COMMANDS = (
+    *(list_, describe, doctor, estimate, run, manual, rank, report, schedule),
+    *(check, demo, constants, record, submit, export, export_model),
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

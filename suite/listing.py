@@ -36,12 +36,25 @@ def meters() -> list[Record]:
     return [_meter(name) for name in catalog.meter_names()]
 
 
-KINDS: Final[Mapping[str, Callable[[], list[Record]]]] = {"tasks": tasks, "strategies": strategies, "meters": meters}
+def tables() -> list[Record]:
+    """The recorded tables that are here. Raises ``TableError`` for one that cannot be used."""
+    from suite.replay.table import table_path
+
+    return [_table(name) for name in catalog.task_names() if table_path(catalog.task_card(name)).exists()]
+
+
+KINDS: Final[Mapping[str, Callable[[], list[Record]]]] = {
+    "tasks": tasks,
+    "strategies": strategies,
+    "meters": meters,
+    "tables": tables,
+}
 
 _COLUMNS: Final = {
     "tasks": ("name", "version", "tier", "summary"),
     "strategies": ("name", "family", "capabilities", "summary"),
     "meters": ("name", "tier", "available", "summary"),
+    "tables": ("name", "configurations", "trainings", "overall", "best_quarter", "energy_tau", "unseen"),
 }
 
 
@@ -78,8 +91,8 @@ def space(spec: TaskSpec) -> list[Record]:
 
 def task_page(records: Sequence[Record]) -> str:
     """The tasks with their figures, as a page in Markdown."""
-    rows = [_MARKDOWN_HEAD, "|".join(["", *("---" for _ in _MARKDOWN_HEAD.split("|")[1:-1]), ""])]
-    rows += [f"| {' | '.join(_markdown_cells(record))} |" for record in records]
+    rows = [_line(_MARKDOWN_HEAD), _line(["---"] * len(_MARKDOWN_HEAD))]
+    rows += [_line(_markdown_cells(record)) for record in records]
     machines = sorted({_machine(record["constants"]) for record in records if record["constants"]})
     return "\n".join([_PAGE_HEAD, *rows, "", "Measured on:", "", *(f"- {machine}" for machine in machines), ""])
 
@@ -96,8 +109,46 @@ found, retrained; *headroom* is the difference of the two in these standard devi
 dearest of the random configurations over that of the default. A dash is not measured.
 """
 _MARKDOWN_HEAD: Final = (
-    "| task | fidelity | default, CPU s | test metric | default | best | headroom | median of random | dearest | n |"
+    *("task", "fidelity", "default, CPU s", "test metric", "default", "best", "headroom", "median of random"),
+    *("dearest", "n"),
 )
+
+
+def table_page(records: Sequence[Record]) -> str:
+    """The recorded tables with their evidence, as a page in Markdown."""
+    head = ("task", "configurations", "trainings", "failed", "two seeds", "answers", "ratio", "best quarter", "energy")
+    rows = [_line(head), _line(["---"] * len(head))]
+    rows += [_line(_table_cells(record)) for record in records]
+    machines = sorted({_text(record["machine"]) for record in records})
+    return "\n".join([_TABLES_HEAD, *rows, "", "Recorded on:", "", *(f"- {machine}" for machine in machines), ""])
+
+
+_TABLES_HEAD: Final = """\
+# The recorded tables and their evidence
+
+This page is what `carbon-suite list tables --md` prints. *Two seeds*: Kendall's tau between the final validation values
+of two seeds of the same configurations; *answers*: between a recorded seed and what a table without the configuration
+(one of eight parts left out) says of it; *ratio*: of the two, over all configurations with several seeds; *best
+quarter*: the same over those in the best quarter of the table; *energy*: tau of recorded and answered energy of a full
+training. Where a ratio is below 0.9 or that of energy below 0.85, unseen configurations are answered as the nearest
+recorded one, which is marked with a star.
+"""
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _table_cells(record: Record) -> list[str]:
+    overall, best = record["evidence"]["overall"], record["evidence"]["best"]
+    star = "" if record["unseen"] == "process" else " *"
+    return [
+        f"`{record['name']}` {record['version']}{star}",
+        *(str(record[name]) for name in ("configurations", "trainings", "failed")),
+        *(_rounded(value) for value in (overall["ceiling"], overall["answers"], record["overall"])),
+        f"{_rounded(record['best_quarter'])} (n = {best['configurations']})",
+        _rounded(record["energy_tau"]),
+    ]
 
 
 def _markdown_cells(record: Record) -> list[str]:
@@ -188,6 +239,31 @@ def _figures(constants: Constants | None) -> Record:
         "best_test": constants.a1 if constants else None,
         "sigma_seed": constants.sigma_seed if constants else None,
         "headroom_sigmas": headroom if math.isfinite(headroom) else None,
+    }
+
+
+def _table(name: str) -> Record:
+    from suite.replay.evidence import Evidence
+    from suite.replay.table import read_table, table_path
+
+    spec, path = catalog.task_spec(name), table_path(catalog.task_card(name))
+    rows, facts = read_table(path, spec)
+    evidence = Evidence.from_record(facts.evidence)
+    return {
+        "name": name,
+        "version": facts.task_version,
+        "configurations": rows["configuration"].nunique(),
+        "trainings": len(rows.groupby(["configuration", "seed"])),
+        "failed": sum(facts.failed.values()),
+        "kilobytes": round(path.stat().st_size / 1000),
+        "overall": evidence.overall.ratio,
+        "best_quarter": evidence.best.ratio,
+        "energy_tau": evidence.energy,
+        "unseen": "process" if evidence.enough else "nearest",
+        "evidence": evidence.to_record(),
+        "tier": facts.tier,
+        "licence": facts.licence,
+        "machine": dict(facts.machine),
     }
 
 

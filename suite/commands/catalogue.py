@@ -8,17 +8,18 @@ from suite.commands.options import JSON, examples, print_json
 @click.command(
     "list", epilog=examples("carbon-suite list", "carbon-suite list strategies", "carbon-suite list tasks --json")
 )
-@click.argument("kind", type=click.Choice(["tasks", "strategies", "meters"]), required=False)
-@click.option("--md", "as_page", is_flag=True, help="A page in Markdown: the tasks with their measured figures.")
+@click.argument("kind", type=click.Choice(["tasks", "strategies", "meters", "tables"]), required=False)
+@click.option("--md", "as_page", is_flag=True, help="A page in Markdown: the tasks or tables with their figures.")
 @JSON
 def list_(kind: str | None, as_page: bool, as_json: bool) -> None:
-    """What the catalogue holds: tasks, strategies, meters."""
+    """What the catalogue holds: tasks, strategies, meters; and tables, which searches are replayed on."""
     from suite import listing
 
+    pages = {"tasks": listing.task_page, "tables": listing.table_page}
     if as_page:
-        if kind != "tasks" or as_json:
-            raise click.UsageError("--md is of tasks, and without --json: carbon-suite list tasks --md")
-        click.echo(listing.task_page(listing.tasks()), nl=False)
+        if kind not in pages or as_json:
+            raise click.UsageError("--md is of tasks or tables, and without --json: carbon-suite list tasks --md")
+        click.echo(pages[kind](listing.KINDS[kind]()), nl=False)
         return
     kinds = [kind] if kind else ["tasks", "strategies", "meters"]
     records = {name: listing.KINDS[name]() for name in kinds}
@@ -27,6 +28,8 @@ def list_(kind: str | None, as_page: bool, as_json: bool) -> None:
     else:
         for name in kinds:
             listing.show(name, records[name])
+        if kind == "tables" and not records[kind]:
+            click.echo("no table is recorded here; make one: carbon-suite record TASK --out DIR")
 
 
 @click.command(epilog=examples("carbon-suite describe supervised/mnist1d", "carbon-suite describe tpe --json"))

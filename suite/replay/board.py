@@ -80,7 +80,7 @@ class ReplayBoard:
 
 def _plan(task: str, settings: ReplaySettings) -> RunPlan:
     """A run on ``task``, whose budget is counted in recorded trainings of its default. Raises ``TableError``."""
-    spec, recorded, facts = load_recorded(task)
+    spec, recorded, facts, _ = load_recorded(task)
     if spec.constants is None:
         raise TableError(f"task {task} has no constants, which a budget needs: carbon-suite constants {task} --out DIR")
     energy = recorded.energy(spec.default, 0, spec.fidelity.maximum)

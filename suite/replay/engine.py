@@ -5,7 +5,6 @@ replayed run takes the same way as a live one: same proposals, same log, same sc
 """
 
 import heapq
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -140,13 +139,11 @@ class ReplayEngine:
     def _answer(self, order: Order) -> tuple[Outcome, int]:
         """What comes of a training, and the fidelity that it reaches."""
         levels = self._recorded.levels
-        level = int(np.searchsorted(levels, order.fidelity))
-        curve = self._recorded.curves([order.configuration], [order.seed])[0]  # (2, levels)
-        validation, test = (float(value) for value in curve[:, level])
-        if math.isfinite(validation) and math.isfinite(test):
-            return Outcome("ok", validation, test), order.fidelity
-        failed = int(np.argmax(~np.isfinite(curve).all(0)))
-        return Outcome("failed", reason=f"recorded as failed by {levels[failed]} {self._unit}"), int(levels[failed])
+        answers = self._recorded.look_up([order.configuration], [order.seed], order.fidelity)
+        reached = int(answers.reached[0])
+        if reached > int(np.searchsorted(levels, order.fidelity)):
+            return Outcome("ok", float(answers.validation[0]), float(answers.test[0])), order.fidelity
+        return Outcome("failed", reason=f"recorded as failed by {levels[reached]} {self._unit}"), int(levels[reached])
 
     def wait(self, seconds: float) -> list[Event]:
         """The next worker that has something to say, however long that takes in simulated time."""

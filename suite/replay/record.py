@@ -1,12 +1,17 @@
 """Records a task: trains many configurations with a value at every step, by ordinary, metered, resumable runs.
 
-    DIR/PARADIGM/TASK/seed-S/N/      one run of CHUNK trainings under seed S; the chunks of seed 0 are, in this order:
-                                     the default and Sobol configurations, then those near the best so far
+It goes in rounds, each of which takes further points of the Sobol sequence, then new ones near the best so far, then
+repeats a part of its own under other seeds, so that noise is known: half of them its best. A recording of more rounds
+goes on with one of fewer. The default and the best of all have ``anchors`` seeds.
 
-Seed 0 has every configuration. Seeds 1, 2, ... repeat a part of them, so that noise is known: the best, an even sample
-of the rest, and first of all the default and the best, which have ``anchors`` seeds.
+    DIR/PARADIGM/TASK/default/seed-S/           one run each
+                      round-R/sobol-N/, near-N/  runs of CHUNK trainings under seed 0
+                      round-R/seed-S-N/          the repeated ones
+                      best-DIGEST/seed-S/        the best once all rounds are there
 """
 
+import hashlib
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,13 +21,15 @@ from typing import Final
 import numpy as np
 
 from suite.catalog import load_task, task_card
+from suite.replay.croissant import croissant
+from suite.replay.evidence import evidence
 from suite.replay.recorded import Curves, Fitted
 from suite.replay.table import Facts, failures, frame, table_path, write_table
 from suite.runs.board import BoardError, Settings, make_runs, training_only
 from suite.runs.log import LOG_NAME, RunLog, TrialEnd, read_log
 from suite.runs.processes import Job, Listener
 from suite.search.baselines import Sobol
-from suite.search.cube import from_unit_cube, to_unit_cube
+from suite.search.cube import Cube
 from suite.search.strategy import Problem, Proposal
 from suite.space import Configuration, canonical
 from suite.task import TaskSpec
@@ -30,28 +37,39 @@ from suite.task import TaskSpec
 CHUNK: Final = 32
 NEAR_SD: Final = 0.15  # of the unit cube, by hyper-parameter
 NEAR_CHANGED: Final = 0.4  # share of the hyper-parameters that move
+TRIES: Final = 100  # for each new configuration that is wanted
 BEST_SHARE: Final = 0.1  # of the configurations so far, that others are placed near to
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much is recorded. sobol: configurations beside the default. near: placed near the best, in two generations.
+    """How much is recorded. sobol, near: configurations of a round, of the Sobol sequence and placed near the best.
 
-    repeated: configurations that are trained under ``seeds`` seeds. anchors: seeds of the default and of the best.
+    repeated: of a round's configurations, how many are trained under ``seeds`` seeds. anchors: seeds of the default and
+    of the best.
     """
 
-    sobol: int = 384
-    near: int = 128
-    repeated: int = 64
+    rounds: int = 4
+    sobol: int = 96
+    near: int = 32
+    repeated: int = 16
     seeds: int = 3
     anchors: int = 20
 
     @property
     def parts(self) -> int:
-        """Runs of ``CHUNK`` trainings at most that this takes."""
-        halves = (self.near // 2, self.near - self.near // 2)
-        first = sum(-(-count // CHUNK) for count in (1 + self.sobol, *halves))
-        return first + (self.seeds - 1) * -(-(2 + self.repeated) // CHUNK) + max(0, self.anchors - self.seeds)
+        """Runs that this takes."""
+        repeats = (self.seeds - 1) * _count_chunks(self.repeated)
+        return (
+            self.anchors
+            + self.rounds * (_count_chunks(self.sobol) + _count_chunks(self.near) + repeats)
+            + len(self.seeds_of_best)
+        )
+
+    @property
+    def seeds_of_best(self) -> range:
+        """Those that the best has not had yet, which is the best of its round."""
+        return range(self.seeds if self.repeated > 1 else 1, self.anchors)
 
 
 class Recording:
@@ -77,7 +95,8 @@ class Recording:
         return all(self._run(jobs, listener, until_monotonic) for jobs in self._stages())
 
     def write(self) -> Path:
-        """Write the table of what has been recorded so far beside the task's card. Raises ``BoardError``."""
+        """Write the table of what has been recorded so far, and its description, beside the task's card. Raises
+        ``BoardError``."""
         logs = self._logs()
         if not any(trial.curve for log in logs for trial in log.trials):
             raise BoardError(f"{self._directory}: nothing has been recorded yet; give it more minutes")
@@ -86,39 +105,46 @@ class Recording:
                 break
         path = table_path(task_card(self._task))
         rows = frame(logs, self._origins)
-        fitted = Fitted.to(Curves(rows, self._spec), self._spec)
-        write_table(rows, Facts.of(logs[0].header, failures(logs), fitted.to_record()), path)
+        curves = Curves(rows, self._spec)
+        fitted, found = Fitted.to(curves, self._spec), evidence(curves, self._spec)
+        facts = Facts.of(logs[0].header, failures(logs), fitted.to_record(), found.to_record())
+        write_table(rows, facts, path)
+        described = json.dumps(croissant(self._spec, facts, path), indent=2)
+        path.with_suffix(".croissant.json").write_text(f"{described}\n")
         return path
 
     def _stages(self) -> Iterator[list[Job]]:
         """The jobs, stage by stage: each is chosen by what the ones before have found."""
-        amounts, rng = self._amounts, np.random.default_rng(0)
-        parts = 0
-        known = [self._spec.default, *sobol(self._spec, amounts.sobol)]
-        jobs = self._first_seed(known, 0, ["default"] + ["sobol"] * amounts.sobol)
-        yield jobs
-        for count in (amounts.near // 2, amounts.near - amounts.near // 2):
-            parents = [trial.proposal.configuration for trial in ranked(self._spec, self._trials(0))]
-            fresh = near(self._spec, parents[: max(8, round(BEST_SHARE * len(known)))], known, count, rng)
-            parts += len(jobs)
-            jobs = self._first_seed(fresh, parts, ["near"] * len(fresh))
-            yield jobs
+        default, amounts = self._spec.default, self._amounts
+        self._origins = {canonical(default): "default"}
+        yield [self._job(f"default/seed-{seed}", seed, [default]) for seed in range(amounts.anchors)]
+        sequence = sobol(self._spec, amounts.rounds * amounts.sobol)
+        known = [default]
+        for number in range(amounts.rounds):
+            of_round = sequence[number * amounts.sobol : (number + 1) * amounts.sobol]
+            fresh = [each for each in of_round if canonical(each) not in self._origins]
+            yield self._first_seed(f"round-{number}/sobol", "sobol", fresh)
             known += fresh
-        order = [trial.proposal.configuration for trial in ranked(self._spec, self._trials(0))]
-        again = [self._spec.default, order[0], *_part(order, amounts.repeated)]
-        again = list({canonical(each): each for each in again}.values())
-        yield [
-            self._job(seed, number, chunk)
-            for seed in range(1, amounts.anchors)
-            for number, chunk in enumerate(_chunks(again if seed < amounts.seeds else again[:2]))
-        ]
+            parents = self._ranked(known)[: max(8, round(BEST_SHARE * len(known)))]
+            added = near(self._spec, parents, known, amounts.near, np.random.default_rng(number))
+            yield self._first_seed(f"round-{number}/near", "near", added)
+            known += added
+            again = _part(self._ranked(fresh + added), amounts.repeated)
+            yield [
+                self._job(f"round-{number}/seed-{seed}-{part}", seed, chunk)
+                for seed in range(1, amounts.seeds)
+                for part, chunk in enumerate(_chunks(again))
+            ]
+        best = self._ranked(known)[0]
+        if canonical(best) != canonical(default):
+            folder = f"best-{hashlib.sha256(canonical(best).encode()).hexdigest()[:8]}"
+            yield [self._job(f"{folder}/seed-{seed}", seed, [best]) for seed in amounts.seeds_of_best]
 
-    def _first_seed(self, configurations: Sequence[Configuration], first: int, origins: Sequence[str]) -> list[Job]:
-        """Parts of seed 0, numbered from ``first`` on."""
-        self._origins.update(zip(map(canonical, configurations), origins, strict=True))
-        return [self._job(0, first + number, chunk) for number, chunk in enumerate(_chunks(configurations))]
+    def _first_seed(self, folder: str, origin: str, configurations: Sequence[Configuration]) -> list[Job]:
+        self._origins.update((canonical(each), origin) for each in configurations)
+        return [self._job(f"{folder}-{part}", 0, chunk) for part, chunk in enumerate(_chunks(configurations))]
 
-    def _job(self, seed: int, number: int, configurations: Sequence[Configuration]) -> Job:
+    def _job(self, folder: str, seed: int, configurations: Sequence[Configuration]) -> Job:
         plan = replace(
             self._settings.plan(self._sources, self._task, "", seed, training_only(len(configurations))),
             role="recording",
@@ -127,8 +153,7 @@ class Recording:
             crosscheck=False,
             configurations=tuple(configurations),
         )
-        directory = self._directory / f"seed-{seed}" / f"{number}"
-        return Job(f"{self._spec.name} seed {seed} part {number}", plan, directory)
+        return Job(f"{self._spec.name} {folder}", plan, self._directory / folder)
 
     def _run(self, jobs: Sequence[Job], listener: Listener, until_monotonic: float) -> bool:
         missing = [job for job in jobs if not _ended(job)]
@@ -139,19 +164,28 @@ class Recording:
         return len(results) == len(missing)
 
     def _logs(self) -> list[RunLog]:
-        paths = sorted(self._directory.glob(f"seed-*/*/{LOG_NAME}"), key=_seed_and_number)
-        return [read_log(path) for path in paths]
+        logs = [read_log(path) for path in sorted(self._directory.rglob(LOG_NAME))]
+        return sorted(logs, key=lambda log: log.header.seed)
 
-    def _trials(self, seed: int) -> list[TrialEnd]:
-        return [trial for log in self._logs() if log.header.seed == seed for trial in log.trials]
+    def _ranked(self, configurations: Sequence[Configuration]) -> list[Configuration]:
+        """Those of the ``configurations`` that came to a value under seed 0, the best by validation first."""
+        spelt = {canonical(each) for each in configurations}
+        trials = [trial for log in self._logs() if log.header.seed == 0 for trial in log.trials]
+        found = [trial.proposal.configuration for trial in ranked(self._spec, trials)]
+        return [each for each in found if canonical(each) in spelt]
 
 
 def sobol(spec: TaskSpec, count: int) -> list[Configuration]:
-    """The first ``count`` configurations of the scrambled Sobol sequence of seed 0, each once."""
+    """The first ``count`` configurations of the scrambled Sobol sequence of seed 0, each once, without the default.
+
+    Fewer than ``count`` where the space has hardly any more.
+    """
     problem = Problem(spec.space, spec.default, spec.fidelity, spec.validation.goal, 0, float("inf"))
     strategy = Sobol(problem)
     found: dict[str, Configuration] = {}
-    while len(found) < count:
+    for _ in range(TRIES * count):
+        if len(found) == count:
+            break
         proposal = strategy.ask()
         assert isinstance(proposal, Proposal)
         if (spelt := canonical(proposal.configuration)) != canonical(spec.default):
@@ -173,14 +207,20 @@ def near(
     count: int,
     rng: np.random.Generator,
 ) -> list[Configuration]:
-    """New configurations, each a parent with some of its coordinates moved, or drawn anew if it is a choice."""
+    """New configurations, each a parent with some of its coordinates moved, or drawn anew if it is a choice.
+
+    Fewer than ``count`` where the space has hardly any more.
+    """
     taken = {canonical(each) for each in known}
     found: dict[str, Configuration] = {}
-    while len(found) < count:
-        point = to_unit_cube(spec.space, parents[len(found) % len(parents)])
+    cube = Cube(spec.space)
+    for attempt in range(TRIES * count):
+        if len(found) == count:
+            break
+        point = cube.point(parents[attempt % len(parents)])
         moved = np.clip(point + rng.normal(0.0, NEAR_SD, len(point)), 0.0, 1.0)
         chosen = rng.random(len(point)) < NEAR_CHANGED
-        configuration = from_unit_cube(spec.space, np.where(chosen, moved, point))
+        configuration = cube.configuration(np.where(chosen, moved, point))
         spelt = canonical(configuration)
         if spelt not in taken and spelt not in found:
             found[spelt] = configuration
@@ -199,6 +239,10 @@ def _part(order: Sequence[Configuration], count: int) -> list[Configuration]:
     return best + [rest[int(place)] for place in places]
 
 
+def _count_chunks(count: int) -> int:
+    return -(-count // CHUNK)
+
+
 def _chunks(configurations: Sequence[Configuration]) -> list[Sequence[Configuration]]:
     return [configurations[start : start + CHUNK] for start in range(0, len(configurations), CHUNK)]
 
@@ -206,7 +250,3 @@ def _chunks(configurations: Sequence[Configuration]) -> list[Sequence[Configurat
 def _ended(job: Job) -> bool:
     path = job.directory / LOG_NAME
     return path.exists() and read_log(path).ended is not None
-
-
-def _seed_and_number(path: Path) -> tuple[int, int]:
-    return int(path.parent.parent.name.removeprefix("seed-")), int(path.parent.name)

@@ -10,20 +10,21 @@ same one.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
 import pandas as pd
 from scipy.special import ndtri
 
-from suite.search.process import Encoder, Kernel, Process, fit
-from suite.space import Configuration, canonical
+from suite.search.process import Encoder, Kernel, Process, fit, squared_distances
+from suite.space import Configuration
 from suite.task import TaskSpec
 
 Array = np.ndarray
 LIKE: Final = 16  # recorded configurations of like performance that noise is drawn from
 KNOTS: Final = 257
+BEYOND: Final = 1e4  # how many times as far as the outermost tenth reaches a map goes on
 SPLITS: Final = ("validation", "test")
 
 
@@ -39,30 +40,31 @@ class Energy:
 
 
 class Scores:
-    """A monotone map of a metric to normal scores, by the quantiles of all its recorded values."""
+    """A monotone map of a metric to normal scores, by the quantiles of all its recorded values; beyond these it goes on
+    with the slope over the outermost tenth."""
 
     def __init__(self, values: Array) -> None:
         levels = (np.arange(KNOTS) + 0.5) / KNOTS
         knots, first = np.unique(np.quantile(values, levels), return_index=True)
-        self._knots, self._scores = knots, ndtri(levels)[first]
+        scores = ndtri(levels)[first]
         if len(knots) < 2:
-            self._knots, self._scores = np.array([knots[0], knots[0] + 1.0]), np.array([0.0, 1.0])
+            knots, scores = np.array([knots[0], knots[0] + 1.0]), np.array([0.0, 1.0])
+        self._knots, self._scores = _prolonged(knots, scores)
 
     def __call__(self, values: Array) -> Array:
-        return _interpolated(values, self._knots, self._scores)
+        return np.asarray(np.interp(values, self._knots, self._scores))
 
     def inverse(self, scores: Array) -> Array:
-        return _interpolated(scores, self._scores, self._knots)
+        return np.asarray(np.interp(scores, self._scores, self._knots))
 
 
-def _interpolated(x: Array, xs: Array, ys: Array) -> Array:
-    """Piecewise linear; beyond the ends, on with the slope over the outermost tenth."""
+def _prolonged(xs: Array, ys: Array) -> tuple[Array, Array]:
+    """Knots with one more at either end, far out on the line over the outermost tenth."""
     tenth = max(1, len(xs) // 10)
-    low = (ys[tenth] - ys[0]) / (xs[tenth] - xs[0])
-    high = (ys[-1] - ys[-1 - tenth]) / (xs[-1] - xs[-1 - tenth])
-    inside = np.interp(x, xs, ys)
-    above = np.where(x > xs[-1], ys[-1] + high * (x - xs[-1]), inside)
-    return np.asarray(np.where(x < xs[0], ys[0] + low * (x - xs[0]), above))
+    far = BEYOND * np.array([-1.0, 1.0])
+    ends_x = xs[[0, -1]] + far * np.array([xs[tenth] - xs[0], xs[-1] - xs[-1 - tenth]])
+    ends_y = ys[[0, -1]] + far * np.array([ys[tenth] - ys[0], ys[-1] - ys[-1 - tenth]])
+    return np.r_[ends_x[0], xs, ends_x[1]], np.r_[ends_y[0], ys, ends_y[1]]
 
 
 class Curves:
@@ -123,19 +125,33 @@ class Fitted:
         return cls(Kernel.from_record(record["values"]), Kernel.from_record(record["energies"]))
 
 
-class Recorded:
-    """A task's table, ready to answer. Built of the ``trainings`` (a mask; None: all) of ``curves``."""
+class Answers(NamedTuple):
+    """Of n trainings: ``validation`` and ``test`` (n,), NaN from a failure on, and ``reached`` (n,): how many levels
+    each comes to."""
 
-    def __init__(self, curves: Curves, spec: TaskSpec, fitted: Fitted, trainings: Array | None = None) -> None:
+    validation: Array
+    test: Array
+    reached: Array
+
+
+class Recorded:
+    """A task's table, ready to answer. Built of the ``trainings`` (a mask; None: all) of ``curves``.
+
+    pool: an unseen configuration is answered as the nearest recorded one, not by the process.
+    """
+
+    def __init__(
+        self, curves: Curves, spec: TaskSpec, fitted: Fitted, trainings: Array | None = None, pool: bool = False
+    ) -> None:
         used = np.ones(len(curves.which), bool) if trainings is None else trainings
-        self._encode = Encoder(spec.space)
+        self._encode, self._names, self._pool = Encoder(spec.space), list(spec.space), pool
         self.levels = curves.levels
         whole = used & curves.whole
         self._maps = [Scores(curves.values[whole, place]) for place in range(2)]
         scores = np.stack([scale(curves.values[whole, place]) for place, scale in enumerate(self._maps)], axis=1)
-        known, places, counts = np.unique(curves.which[whole], return_inverse=True, return_counts=True)
+        seen, places, counts = np.unique(curves.which[whole], return_inverse=True, return_counts=True)
         means = _means(scores.reshape(len(places), -1), places, counts)
-        points = self._encode([curves.configurations[which] for which in known])
+        points = self._encode([curves.configurations[which] for which in seen])
         self._values = Process(fitted.values, points, means, counts)
         energies = np.log(np.maximum(1.0, np.column_stack([curves.steps[whole].sum(1), curves.checks[whole]])))
         self._energies = Process(fitted.energies, points, _means(energies, places, counts), counts)
@@ -143,7 +159,7 @@ class Recorded:
         self._profile /= self._profile[-1]
         self._nanoseconds = curves.nanoseconds_per_microjoule
         self._remember_noise(scores - means.reshape(-1, *scores.shape[1:])[places], means, places, counts)
-        self._remember_failures(curves, used)
+        self._remember_answers(curves, used, fitted.values)
 
     def _remember_noise(self, residuals: Array, means: Array, places: Array, counts: Array) -> None:
         """Deviations from the mean over n seeds are too small by the root of (n - 1) / n."""
@@ -153,30 +169,51 @@ class Recorded:
         self._noise = (residuals[repeated] * np.sqrt(n / (n - 1)))[order]
         self._noise_at = means[places[repeated], len(self.levels) - 1][order]
 
-    def _remember_failures(self, curves: Curves, used: Array) -> None:
-        """How many levels each configuration reached, by the median of its trainings: all, unless it failed."""
+    def _remember_answers(self, curves: Curves, used: Array, kernel: Kernel) -> None:
+        """What is said of each recorded configuration. It reaches the median of its trainings' levels."""
         reached = np.isfinite(curves.values[used, 0]).sum(1)
         known, places = np.unique(curves.which[used], return_inverse=True)
+        configurations = [curves.configurations[which] for which in known]
         self._reached = np.array([int(np.median(reached[places == place])) for place in range(len(known))])
-        self._known_points = self._encode([curves.configurations[which] for which in known])
-        self._known = {canonical(curves.configurations[which]): place for place, which in enumerate(known)}
+        self._known = {self._key(each): place for place, each in enumerate(configurations)}
+        self._points = self._encode(configurations)
+        self._scaled = kernel.scaled(self._points)
+        self._kernel = kernel
+        self._means = self._values(self._points)
+        self._spent = np.exp(self._energies(self._points))
+
+    def look_up(self, configurations: Sequence[Configuration], seeds: Sequence[int], fidelity: int) -> Answers:
+        """What trainings to ``fidelity`` under ``seeds`` (``suite.space.training_seed``) come to."""
+        level, count = int(np.searchsorted(self.levels, fidelity)), len(self.levels)
+        places, points = self._locate(configurations)
+        scores = self._scores(places, points, [level, count + level, count - 1])
+        reached = self._reached[places]
+        if len(points):
+            reached[places < 0] = self._reached[self._nearest(points, self._points)] if self._fail else count
+        noise = self._drawn(scores[:, 2], seeds, level)
+        values = [scale.inverse(scores[:, k] + noise[:, k]) for k, scale in enumerate(self._maps)]
+        validation, test = (np.where(level < reached, value, np.nan) for value in values)
+        return Answers(validation, test, reached)
 
     def means(self, configurations: Sequence[Configuration]) -> Array:
-        """Denoised curves in normal scores: (n, 2, levels)."""
-        return self._values(self._encode(configurations)).reshape(len(configurations), 2, len(self.levels))
+        """Denoised final values, validation and test, in normal scores: (n, 2)."""
+        count = len(self.levels)
+        return self._scores(*self._locate(configurations), [count - 1, 2 * count - 1])
 
-    def curves(self, configurations: Sequence[Configuration], seeds: Sequence[int]) -> Array:
-        """Values of trainings under ``seeds`` (``training_seed``): (n, 2, levels), NaN from a failure on."""
-        points = self._encode(configurations)
-        scores = self._values(points).reshape(len(points), 2, len(self.levels))
-        noise = self._drawn(scores[:, 0, -1], seeds)
-        found = np.stack([scale.inverse(scores[:, k] + noise[:, k]) for k, scale in enumerate(self._maps)], axis=1)
-        failed = np.arange(len(self.levels)) >= self._reach(configurations, points)[:, None]
-        return np.where(failed[:, None, :], np.nan, found)
+    def _scores(self, places: Array, points: Array, outputs: Sequence[int]) -> Array:
+        """Denoised (n, outputs), in normal scores; an output is a level of the validation, then of the test."""
+        scores = self._means[places][:, outputs]
+        if len(points):
+            scores[places < 0] = self._values(points, outputs)
+        return np.asarray(scores)
 
     def energies(self, configurations: Sequence[Configuration]) -> Array:
         """Microjoules of a full training, of one validation and of one test: (n, 3)."""
-        return np.asarray(np.exp(self._energies(self._encode(configurations))))
+        places, points = self._locate(configurations)
+        found = self._spent[places]
+        if len(points):
+            found[places < 0] = np.exp(self._energies(points))
+        return np.asarray(found)
 
     def energy(self, configuration: Configuration, start: int, end: int) -> Energy:
         """Of going from fidelity ``start`` (0: from the beginning) to ``end``, where it is evaluated."""
@@ -186,26 +223,39 @@ class Recorded:
             train, round(validate), round(test), round(train * self._nanoseconds), round(validate * self._nanoseconds)
         )
 
+    def _locate(self, configurations: Sequence[Configuration]) -> tuple[Array, Array]:
+        """Places (n,) among the recorded ones, -1 for those that the process answers, and the points of these."""
+        places = np.array([self._known.get(self._key(each), -1) for each in configurations], int)
+        points = self._encode([each for each, place in zip(configurations, places, strict=True) if place < 0])
+        if self._pool and len(points):
+            places[places < 0] = self._nearest(self._kernel.scaled(points), self._scaled)
+            points = points[:0]
+        return places, points
+
+    def _key(self, configuration: Configuration) -> tuple[Any, ...]:
+        return tuple(map(configuration.get, self._names))
+
+    @property
+    def _fail(self) -> bool:
+        """Whether any recorded configuration fails."""
+        return bool(self._reached.min() < len(self.levels))
+
+    @staticmethod
+    def _nearest(points: Array, known: Array) -> Array:
+        return np.asarray(squared_distances(points, known).argmin(1))
+
     def _share(self, fidelity: int) -> float:
         place = int(np.searchsorted(self.levels, fidelity, side="right"))
         return float(self._profile[place - 1]) if place else 0.0
 
-    def _drawn(self, at: Array, seeds: Sequence[int]) -> Array:
-        """Noise for trainings whose final validation score is ``at`` (n,): (n, 2, levels)."""
+    def _drawn(self, at: Array, seeds: Sequence[int], level: int) -> Array:
+        """Noise at ``level`` of trainings whose final validation score is ``at`` (n,): (n, 2)."""
         count = len(self._noise)
         if not count:  # nothing was recorded under two seeds
-            return np.zeros((len(seeds), 2, len(self.levels)))
-        first = np.clip(np.searchsorted(self._noise_at, at) - LIKE // 2, 0, max(0, count - LIKE))
+            return np.zeros((len(seeds), 2))
+        first = np.minimum(np.maximum(self._noise_at.searchsorted(at) - LIKE // 2, 0), max(0, count - LIKE))
         drawn = [_hashed(seed) % min(LIKE, count) for seed in seeds]
-        return np.asarray(self._noise[first + np.array(drawn)])
-
-    def _reach(self, configurations: Sequence[Configuration], points: Array) -> Array:
-        """How many levels a training reaches (n,): as the recorded configuration did, or the nearest one."""
-        places = [self._known.get(canonical(each), -1) for each in configurations]
-        found = np.array(places)
-        for n in np.flatnonzero(found < 0):
-            found[n] = int(np.argmin(((self._known_points - points[n]) ** 2).sum(1)))
-        return np.asarray(self._reached[found])
+        return np.asarray(self._noise[first + np.array(drawn), :, level])
 
 
 def _means(values: Array, places: Array, counts: Array) -> Array:

@@ -13,10 +13,13 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
 
 from suite.catalog import CatalogError, load_strategy, task_card, task_spec
 from suite.replay.engine import COMPONENT, RecordedLedger, ReplayEngine
+from suite.replay.evidence import Evidence
 from suite.replay.recorded import Curves, Fitted, Recorded
 from suite.replay.table import Facts, TableError, read_table, table_path
 from suite.runs.book import Book
@@ -31,17 +34,28 @@ STARTED: Final = "1970-01-01T00:00:00+00:00"  # simulated time begins where cloc
 WARMED: Final = ("optuna", "scipy.stats", "sklearn", "pyarrow.parquet")  # what most strategies import
 
 
+class Loaded(NamedTuple):
+    """A task's card, its table ready to answer, where that comes from, and its rows."""
+
+    spec: TaskSpec
+    recorded: Recorded
+    facts: Facts
+    rows: pd.DataFrame
+
+
 #: ``load_recorded``, or one that remembers what it has read.
-Tables = Callable[[str], tuple[TaskSpec, Recorded, Facts]]
+Tables = Callable[[str], Loaded]
 
 
-def load_recorded(task: str) -> tuple[TaskSpec, Recorded, Facts]:
-    """The task's card, its table ready to answer, and where that comes from. Raises ``TableError``."""
+def load_recorded(task: str) -> Loaded:
+    """The table of ``task``. Raises ``TableError``."""
     spec, path = task_spec(task), table_path(task_card(task))
     if not path.exists():
         raise TableError(f"task {task} has no recorded table; record it: carbon-suite record {task} --out DIR")
     rows, facts = read_table(path, spec)
-    return spec, Recorded(Curves(rows, spec), spec, Fitted.from_record(facts.fitted)), facts
+    pool = not Evidence.from_record(facts.evidence).enough
+    recorded = Recorded(Curves(rows, spec), spec, Fitted.from_record(facts.fitted), pool=pool)
+    return Loaded(spec, recorded, facts, rows)
 
 
 def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tables) -> tuple[int, int]:
@@ -52,7 +66,7 @@ def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tabl
     if records and records[-1]["record"] == "end":
         return 0, 0
     path.unlink(missing_ok=True)
-    spec, recorded, facts = tables(plan.task)
+    spec, recorded, facts, _ = tables(plan.task)
     ledger = RecordedLedger(search_watts)
     with ledger.window("ask"):
         factory = load_strategy(plan.strategy)
@@ -75,12 +89,13 @@ def run_replay(plan: RunPlan, directory: Path, search_watts: float, tables: Tabl
 def meter_record(facts: Facts, search_watts: float) -> dict[str, Any]:
     """The one meter of a replay, for a log's header."""
     machine = f"{facts.machine.get('cpu')}, {facts.machine.get('cores')} cores"
+    unseen = "a Gaussian process" if Evidence.from_record(facts.evidence).enough else "the nearest recorded one"
     search = f"CPU time here at {search_watts:g} W" if search_watts else "left out"
     return {
         "component": COMPONENT,
         "meter": "recorded",
         "tier": "replay",
-        "source": f"trainings recorded on {machine} ({facts.tier}); the search itself: {search}",
+        "source": f"trainings recorded on {machine} ({facts.tier}), unseen ones by {unseen}; the search: {search}",
         "reason": "a replay",
         "factor": max((float(meter["factor"]) for meter in facts.meters), default=1.0),
     }

@@ -17,7 +17,7 @@ from suite.runs.log import RunHeader, RunLog, TrialEnd
 from suite.space import canonical
 from suite.task import TaskSpec
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 LICENCE: Final = "CC-BY-4.0"
 _KEY: Final = b"carbon-suite"
 
@@ -46,7 +46,8 @@ class Facts:
     """Where a table comes from. Energies hold for ``machine`` and ``meters`` alone.
 
     data: digests by name of the task's data sets. failed: reasons for failures, with their counts. fitted: see
-    ``suite.replay.recorded.Fitted``.
+    ``suite.replay.recorded.Fitted``. evidence: see ``suite.replay.evidence``; it decides how unseen configurations are
+    answered.
     """
 
     task: str
@@ -58,11 +59,14 @@ class Facts:
     machine: Mapping[str, Any]
     failed: Mapping[str, int]
     fitted: Mapping[str, Any]
+    evidence: Mapping[str, Any]
     schema: int = SCHEMA
     licence: str = LICENCE
 
     @classmethod
-    def of(cls, header: RunHeader, failed: Mapping[str, int], fitted: Mapping[str, Any]) -> "Facts":
+    def of(
+        cls, header: RunHeader, failed: Mapping[str, int], fitted: Mapping[str, Any], evidence: Mapping[str, Any]
+    ) -> "Facts":
         return cls(
             task=header.task.name,
             task_version=header.task.version,
@@ -75,6 +79,7 @@ class Facts:
             machine=dict(header.machine),
             failed=dict(failed),
             fitted=dict(fitted),
+            evidence=dict(evidence),
         )
 
 

@@ -1,8 +1,8 @@
 """A task's constants from the logs of its calibration runs (docs/scoring.md, section 1). Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean, median, stdev
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def measure_constants(
         configurations=len(pool.trials),
         provisional=provisional,
         tier=header.tier,
-        measured_on=_machine(defaults[0]),
+        measured_on=measured_on(header.machine),
     )
 
 
@@ -68,26 +68,43 @@ def random_search(spec: TaskSpec, pool: Sequence[TrialEnd], a0: float, a1: float
     budget: in microjoules. An estimate for want of independent runs: the pool's luck is in all of them.
     """
     rng = np.random.default_rng(0)
-    curves = [_search(spec, pool, rng, a0, a1, v0, budget) for _ in range(SEARCHES)]
+    made = [Made(end.microjoules, end.validation, end.test) for end in pool]
+
+    def drawn() -> Iterator[Made]:
+        while True:
+            yield made[int(rng.integers(len(made)))]
+
+    return mean_efficiency([curve_of(spec, drawn(), a0, a1, v0, budget) for _ in range(SEARCHES)])
+
+
+class Made(NamedTuple):
+    """A full training: what it took, and its values, None where it failed."""
+
+    microjoules: float
+    validation: float | None
+    test: float | None
+
+
+def mean_efficiency(curves: Sequence[Curve]) -> float:
+    """u of the searches behind ``curves``, taken together."""
     final_s = np.array([curve.final_s for curve in curves])
     return float(efficiency(final_s, np.array([curve.area for curve in curves])))
 
 
-def _search(
-    spec: TaskSpec, pool: Sequence[TrialEnd], rng: np.random.Generator, a0: float, a1: float, v0: float, budget: float
-) -> Curve:
-    """One random search: trainings drawn from ``pool`` until the budget is used up. Its curve has budget 1."""
+def curve_of(spec: TaskSpec, trainings: Iterable[Made], a0: float, a1: float, v0: float, budget: float) -> Curve:
+    """One search: ``trainings``, of which there must be enough, until ``budget`` (microjoules) is used up. Its curve
+    has budget 1."""
     spent, best = 0.0, v0
     kwh, s = [0.0], [0.0]
-    while True:
-        end = pool[int(rng.integers(len(pool)))]
-        spent += end.microjoules
+    for made in trainings:
+        spent += made.microjoules
         if spent > budget:
-            return Curve(spec.name, "random", 0, 1.0, tuple(kwh), tuple(s), (v0,) * len(s), (None,) * len(s))
-        if end.validation is not None and end.test is not None and spec.validation.better(end.validation, best):
-            best = end.validation
+            break
+        if made.validation is not None and made.test is not None and spec.validation.better(made.validation, best):
+            best = made.validation
             kwh.append(spent / budget)
-            s.append(min(CAP, max(FLOOR, (end.test - a0) / (a1 - a0))))
+            s.append(min(CAP, max(FLOOR, (made.test - a0) / (a1 - a0))))
+    return Curve(spec.name, "random", 0, 1.0, tuple(kwh), tuple(s), (v0,) * len(s), (None,) * len(s))
 
 
 def _only(log: RunLog) -> TrialEnd:
@@ -112,7 +129,7 @@ def _cpu_seconds(log: RunLog) -> float:
     return sum(segment.cpu_ns for segment in log.segments if segment.phase in ("train", "validate")) / 1e9
 
 
-def _machine(log: RunLog) -> dict[str, str]:
-    machine = log.header.machine
+def measured_on(machine: Mapping[str, Any]) -> dict[str, str]:
+    """What constants say of the machine that they hold for. machine: as a log's header has it."""
     versions = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
     return {"cpu": str(machine["cpu"]), "python": str(machine["python"]), "versions": versions}

@@ -10,7 +10,7 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, Constant,
 from ConfigSpace.hyperparameters import Hyperparameter, IntegerHyperparameter
 from scipy.stats import qmc
 
-from suite.search.cube import from_unit_cube
+from suite.search.cube import Cube
 from suite.search.strategy import EXHAUSTED, Problem, Proposal, Signal, StrategyInfo, Trial
 from suite.space import Configuration, canonical, complete
 
@@ -104,12 +104,12 @@ class Sobol:
     )
 
     def __init__(self, problem: Problem) -> None:
-        self._space = problem.space
+        self._cube = Cube(problem.space)
         self._fidelity = problem.fidelity.maximum
         self._points = qmc.Sobol(d=len(problem.space), scramble=True, rng=np.random.default_rng(problem.seed))
 
     def ask(self) -> Proposal:
-        return Proposal(from_unit_cube(self._space, self._points.random(1)[0]), self._fidelity)
+        return Proposal(self._cube.configuration(self._points.random(1)[0]), self._fidelity)
 
     def tell(self, trial: Trial) -> None:
         """Nothing is learned."""
@@ -144,13 +144,13 @@ class Grid:
 
 def grid_points(space: ConfigurationSpace, seed: int) -> Iterator[Configuration]:
     """The configurations of the grid over ``space`` in random order, each once."""
-    levels = [_levels(space[name]) for name in space]
+    levels, cube = [_levels(space[name]) for name in space], Cube(space)
     size = prod(levels)
     seen: set[str] = set()
     for number in random.Random(seed).sample(range(size), min(size, MOST_GRID_POINTS)):
         places = np.unravel_index(number, levels)
         point = np.array([(place + 0.5) / count for place, count in zip(places, levels, strict=True)])
-        configuration = from_unit_cube(space, point)
+        configuration = cube.configuration(point)
         if canonical(configuration) not in seen:  # points may differ in inactive hyper-parameters alone
             seen.add(canonical(configuration))
             yield configuration

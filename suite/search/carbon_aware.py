@@ -17,7 +17,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import qmc, rankdata
 
 from suite.search.bandits import ETA, halvings, loss
-from suite.search.cube import from_unit_cube, to_unit_cube
+from suite.search.cube import Cube
 from suite.search.process import Encoder, Kernel, Process, fit
 from suite.search.strategy import EXHAUSTED, Problem, Proposal, Signal, StrategyInfo, Trial
 from suite.space import Configuration, canonical
@@ -59,7 +59,7 @@ class CarbonAware:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._encode = Encoder(problem.space)
+        self._encode, self._cube = Encoder(problem.space), Cube(problem.space)
         self._random = np.random.default_rng(problem.seed)
         self._sobol = qmc.Sobol(d=len(problem.space), scramble=True, rng=np.random.default_rng(problem.seed))
         maximum, clamp = problem.fidelity.maximum, problem.fidelity.clamp
@@ -149,18 +149,18 @@ class CarbonAware:
         return steps
 
     def _from_sobol(self, count: int) -> list[Configuration]:
-        return [from_unit_cube(self._problem.space, point) for point in self._sobol.random(count)]
+        return [self._cube.configuration(point) for point in self._sobol.random(count)]
 
     def _near(self, places: Array) -> list[Configuration]:
         """Configurations near those at ``places`` among the results."""
         found = []
         for n in range(NEAR):
             parent = self._configurations[int(places[n % len(places)])]
-            point = to_unit_cube(self._problem.space, parent)
+            point = self._cube.point(parent)
             moved = np.clip(point + self._random.normal(0.0, NEAR_SD, len(point)), 0.0, 1.0)
             redrawn = np.where(self._random.random(len(point)) < 0.1, self._random.random(len(point)), moved)
             keep = self._random.random(len(point)) < 0.6
-            found.append(from_unit_cube(self._problem.space, np.where(keep, point, redrawn)))
+            found.append(self._cube.configuration(np.where(keep, point, redrawn)))
         return found
 
     def _point(self, step: _Step, at: int | None = None) -> Array:

@@ -20,7 +20,7 @@ from ConfigSpace.hyperparameters import Hyperparameter
 from suite.search.bandits import bracket, hyperband_depths, loss
 from suite.search.baselines import sample, seeded
 from suite.search.bayesian import OptunaStrategy
-from suite.search.cube import MIDDLE, from_unit_cube, place
+from suite.search.cube import MIDDLE, Cube, placer
 from suite.search.strategy import WAIT, Problem, Proposal, Signal, StrategyInfo, Trial
 from suite.space import Configuration, complete
 from suite.task import Fidelity
@@ -113,7 +113,7 @@ class Dehb:
     )
 
     def __init__(self, problem: Problem) -> None:
-        self._space = problem.space
+        self._space, self._cube = problem.space, Cube(problem.space)
         self._goal = problem.goal
         self._random = np.random.default_rng(problem.seed)
         self._rungs = _rungs(problem.fidelity)
@@ -132,7 +132,7 @@ class Dehb:
         number = len(self._jobs) + 1
         self._jobs[number] = job
         self._outstanding += 1
-        return Proposal(from_unit_cube(self._space, job.point), job.fidelity, job.parent)
+        return Proposal(self._cube.configuration(job.point), job.fidelity, job.parent)
 
     def tell(self, trial: Trial) -> None:
         job = self._jobs.get(trial.number)
@@ -255,7 +255,7 @@ class CatCma:
     )
 
     def __init__(self, problem: Problem) -> None:
-        self._space = problem.space
+        self._cube = Cube(problem.space)
         self._fidelity = problem.fidelity.maximum
         self._sign = 1.0 if problem.goal == "minimize" else -1.0
         self._seed = problem.seed % 2**32
@@ -271,7 +271,7 @@ class CatCma:
         self._asked += 1
         self._number += 1
         solution = self._open[self._number] = self._optimizer.ask()
-        return Proposal(from_unit_cube(self._space, self._axes.point(solution)), self._fidelity)
+        return Proposal(self._cube.configuration(self._axes.point(solution)), self._fidelity)
 
     def tell(self, trial: Trial) -> None:
         solution = self._open.pop(trial.number, None)
@@ -358,4 +358,4 @@ def _places(hyperparameter: Hyperparameter[Any, Any]) -> list[float] | None:
                 return None
         case _:
             return None
-    return [place(hyperparameter, value) for value in values] if len(values) > 1 else []
+    return [*map(placer(hyperparameter), values)] if len(values) > 1 else []

@@ -4,7 +4,7 @@ Matern 5/2 with a length scale a coordinate, and a nugget, so that the answer at
 denoised mean (Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, sections 2.2 and 4.2).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -13,11 +13,12 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
-from suite.search.cube import MIDDLE, place
+from suite.search.cube import MIDDLE, placer
 from suite.space import Configuration
 
 Array = np.ndarray
 SMALLEST_VARIANCE: Final = 1e-12  # of a standardised target; less, where all that was seen is the same
+ALL: Final = slice(None)
 MOST_FITTED: Final = 400  # rows that the length scales are fitted on; all rows answer
 
 
@@ -26,9 +27,9 @@ class Encoder:
     the unit cube; what is inactive stands at the middle, with a column that says so for those under conditions."""
 
     def __init__(self, space: ConfigurationSpace) -> None:
-        self._columns = [(name, space[name], _choices(space[name])) for name in space]
+        self._columns = [(name, _columns_of(space[name])) for name in space]
         self._conditional = [name for name in space if space.parent_conditions_of[name]]
-        self.width = sum(len(choices) or 1 for _, _, choices in self._columns) + len(self._conditional)
+        self.width = sum(len(columns(None)) for _, columns in self._columns) + len(self._conditional)
 
     def __call__(self, configurations: Sequence[Configuration]) -> Array:
         """(n, width)"""
@@ -37,17 +38,20 @@ class Encoder:
 
     def _row(self, configuration: Configuration) -> list[float]:
         row: list[float] = []
-        for name, hyperparameter, choices in self._columns:
-            value = configuration.get(name)
-            if choices:
-                row += [0.5**0.5 if value == choice else 0.0 for choice in choices]
-            else:
-                row.append(MIDDLE if value is None else place(hyperparameter, value))
+        for name, columns in self._columns:
+            row += columns(configuration.get(name))
         return row + [0.5 if name in configuration else 0.0 for name in self._conditional]
 
 
-def _choices(hyperparameter: Any) -> tuple[Any, ...]:
-    return tuple(hyperparameter.choices) if isinstance(hyperparameter, CategoricalHyperparameter) else ()
+def _columns_of(hyperparameter: Any) -> Callable[[Any], Sequence[float]]:
+    """What turns a value, or None for none, into its columns."""
+    if not isinstance(hyperparameter, CategoricalHyperparameter):
+        find = placer(hyperparameter)
+        return lambda value: (MIDDLE if value is None else find(value),)
+    choices = tuple(hyperparameter.choices)
+    rows = {value: tuple(0.5**0.5 if value == choice else 0.0 for choice in choices) for value in choices}
+    none = (0.0,) * len(choices)
+    return lambda value: rows.get(value, none)
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,11 @@ class Kernel:
 
     def __call__(self, one: Array, other: Array) -> Array:
         """(n, width), (m, width) -> (n, m)"""
-        scales = np.array(self.length_scales)
-        left, right = one / scales, other / scales
-        squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
-        root = np.sqrt(5 * np.maximum(squares, 0.0))
-        return np.asarray((1 + root + root**2 / 3) * np.exp(-root))
+        return _matern(squared_distances(self.scaled(one), self.scaled(other)))
+
+    def scaled(self, points: Array) -> Array:
+        """``points`` (n, width) in length scales."""
+        return np.asarray(points / self.length_scales)
 
     def to_record(self) -> dict[str, Any]:
         return {"length_scales": list(self.length_scales), "nugget": self.nugget}
@@ -73,11 +77,36 @@ class Kernel:
         return cls(tuple(record["length_scales"]), float(record["nugget"]))
 
 
+def squared_norms(points: Array) -> Array:
+    """(n, width) -> (n,)"""
+    return np.asarray(np.einsum("ij,ij->i", points, points))
+
+
+def squared_distances(one: Array, other: Array, norms: Array | None = None) -> Array:
+    """(n, width), (m, width) -> (n, m); ``norms`` (m,): the squared ones of ``other``, where they are known."""
+    squares = -2 * one @ other.T
+    squares += squared_norms(one)[:, None]
+    squares += squared_norms(other) if norms is None else norms
+    return np.asarray(np.maximum(squares, 0.0, out=squares))
+
+
+def _matern(squares: Array) -> Array:
+    """(1 + r + r^2 / 3) exp(-r) for r^2 = 5 ``squares``, which is overwritten: a look-up spends its time here."""
+    squares *= 5
+    root = np.sqrt(squares)
+    squares /= 3
+    squares += root
+    squares += 1
+    squares *= np.exp(np.negative(root, out=root), out=root)
+    return squares
+
+
 class Process:
     """What ``targets`` (n, outputs), seen at ``points`` (n, width), each ``counts`` (n,) times, say of other points."""
 
     def __init__(self, kernel: Kernel, points: Array, targets: Array, counts: Array | None = None) -> None:
-        self._kernel, self._points = kernel, points
+        self._kernel, self._scaled = kernel, kernel.scaled(points)
+        self._norms = squared_norms(self._scaled)
         self._mean = targets.mean(0)
         noise = kernel.nugget / (np.ones(len(points)) if counts is None else counts)
         self._factor = cholesky(kernel(points, points) + np.diag(noise), lower=True)
@@ -85,13 +114,17 @@ class Process:
         fitting = ((targets - self._mean) * self._weights).mean(0)
         self.variance = np.maximum(fitting, SMALLEST_VARIANCE)  # of the signal (outputs,), as it fits best
 
-    def __call__(self, points: Array) -> Array:
-        """The posterior mean: (m, width) -> (m, outputs)."""
-        return np.asarray(self._mean + self._kernel(points, self._points) @ self._weights)
+    def __call__(self, points: Array, outputs: Sequence[int] | slice = ALL) -> Array:
+        """The posterior mean: (m, width) -> (m, outputs), of those ``outputs`` alone."""
+        return np.asarray(self._mean[outputs] + self._reach(points) @ self._weights[:, outputs])
+
+    def _reach(self, points: Array) -> Array:
+        """Covariance with what was seen: (m, width) -> (m, n)."""
+        return _matern(squared_distances(self._kernel.scaled(points), self._scaled, self._norms))
 
     def deviation(self, points: Array) -> Array:
         """The posterior standard deviation of the signal, without noise: (m, width) -> (m, outputs)."""
-        reached = solve_triangular(self._factor, self._kernel(points, self._points).T, lower=True)
+        reached = solve_triangular(self._factor, self._reach(points).T, lower=True)
         left = np.maximum(1.0 - (reached**2).sum(0), 1e-10)
         return np.asarray(np.sqrt(left[:, None] * self.variance))
 

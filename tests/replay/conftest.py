@@ -10,7 +10,7 @@ from suite.runs.board import Settings
 from suite.runs.processes import Silent
 from tests.conftest import HERE
 
-AMOUNTS = Amounts(sobol=63, near=24, repeated=30, seeds=3, anchors=4)
+AMOUNTS = Amounts(rounds=2, sobol=32, near=12, repeated=15, seeds=3, anchors=4)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
 """Recording a task: what is trained, that it goes on where it stopped, and that energies sum."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ConfigSpace import ConfigurationSpace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,9 +28,13 @@ def test_a_table_has_what_was_asked_for(noisy: str, table: Path) -> None:
     rows, facts = read_table(table, spec)
     first = rows[rows["seed"] == 0]
     origins = first.groupby("configuration")["origin"].first().value_counts()
-    assert dict(origins) == {"sobol": AMOUNTS.sobol, "near": AMOUNTS.near, "default": 1}
+    assert dict(origins) == {
+        "sobol": AMOUNTS.rounds * AMOUNTS.sobol,
+        "near": AMOUNTS.rounds * AMOUNTS.near,
+        "default": 1,
+    }
     seeds = rows.groupby("configuration")["seed"].nunique()
-    assert (seeds >= AMOUNTS.seeds).sum() >= AMOUNTS.repeated
+    assert (seeds >= AMOUNTS.seeds).sum() >= AMOUNTS.rounds * AMOUNTS.repeated
     assert seeds[canonical(spec.default)] == AMOUNTS.anchors
     assert (seeds == AMOUNTS.anchors).sum() == 2  # the best too
     assert facts.tier == "estimated"
@@ -47,14 +53,14 @@ def test_curves_are_whole_or_end_in_a_failure(noisy: str, table: Path) -> None:
 
 def test_the_rows_energies_sum_to_those_of_the_logs(noisy: str, table: Path) -> None:
     rows, _ = read_table(table, task_spec(noisy))
-    logs = [read_log(path) for path in table.parent.glob("recordings/*/*/*/*/log.jsonl")]
+    logs = [read_log(path) for path in table.parent.glob("recordings/**/log.jsonl")]
     recorded = rows[["train_microjoules", "validate_microjoules", "test_microjoules"]].to_numpy().sum()
     assert recorded == sum(trial.microjoules for log in logs for trial in log.trials) > 0
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     shutil.copy(HERE / "replay" / "noisy.py", tmp_path)
-    small = Amounts(sobol=33, near=2, repeated=2, seeds=2, anchors=2)
+    small = Amounts(rounds=1, sobol=33, near=2, repeated=2, seeds=2, anchors=3)
     recording = Recording(f"{tmp_path / 'noisy.py'}:TASK", tmp_path / "out", METERED, small)
     with pytest.raises(BoardError, match="nothing has been recorded yet"):
         recording.write()
@@ -65,6 +71,18 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert len(logs) == small.parts
     assert recording.make(Silent(), float("inf"))
     assert {path: path.read_bytes() for path in tmp_path.glob("out/**/log.jsonl")} == logs
+    more = Recording(f"{tmp_path / 'noisy.py'}:TASK", tmp_path / "out", METERED, replace(small, rounds=2))
+    assert more.make(Silent(), float("inf"))
+    after = {path: path.read_bytes() for path in tmp_path.glob("out/**/log.jsonl")}
+    assert len(after) > len(logs)
+    assert {path: after[path] for path in logs} == logs
+
+
+def test_a_small_space_is_used_up(noisy: str) -> None:
+    spec = replace(task_spec(noisy), space=ConfigurationSpace({"rate": [0.1, 0.2, 0.3]}))
+    assert sorted(each["rate"] for each in sobol(spec, 10)) == [0.2, 0.3]
+    known = [{"rate": 0.1}, {"rate": 0.2}]
+    assert near(spec, known, known, 5, np.random.default_rng(0)) == [{"rate": 0.3}]
 
 
 def test_new_configurations_are_legal_and_new(noisy: str) -> None:

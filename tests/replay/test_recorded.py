@@ -9,7 +9,7 @@ from sklearn.gaussian_process.kernels import Matern
 
 from suite.catalog import task_spec
 from suite.replay.record import sobol
-from suite.replay.recorded import Curves, Fitted, Recorded, Scores
+from suite.replay.recorded import LIKE, Curves, Fitted, Recorded, Scores
 from suite.replay.table import read_table
 from suite.search.process import Encoder, Kernel, Process, _objective
 from suite.space import Configuration, training_seed
@@ -31,7 +31,13 @@ def fresh(noisy: str) -> list[Configuration]:
 
 def final(answers: Recorded, configurations: list[Configuration], seed: int = 0) -> np.ndarray:
     seeds = [training_seed(seed, each) for each in configurations]
-    return answers.curves(configurations, seeds)[:, :, -1]
+    return curves(answers, configurations, seeds)[:, :, -1]
+
+
+def curves(answers: Recorded, configurations: list[Configuration], seeds: list[int]) -> np.ndarray:
+    """(n, 2, levels)"""
+    found = [answers.look_up(configurations, seeds, int(level)) for level in answers.levels]
+    return np.stack([[each.validation, each.test] for each in found]).transpose(2, 1, 0)
 
 
 def test_unseen_configurations_are_answered_near_the_truth(answers: Recorded, fresh: list[Configuration]) -> None:
@@ -59,23 +65,25 @@ def test_noise_is_drawn_anew_for_each_seed_and_is_as_large_as_recorded(
 
 
 def test_curves_fall_with_training(answers: Recorded, fresh: list[Configuration]) -> None:
-    curves = answers.curves(fresh[:20], [training_seed(0, each) for each in fresh[:20]])
-    assert (curves[:, :, 0] > curves[:, :, -1]).all()
+    found = curves(answers, fresh[:20], [training_seed(0, each) for each in fresh[:20]])
+    assert (found[:, :, 0] > found[:, :, -1]).all()
 
 
-def test_a_short_training_is_a_prefix_of_a_long_one(answers: Recorded, fresh: list[Configuration]) -> None:
-    """One curve a training: whoever goes on from a checkpoint goes on with the same noise."""
-    seed = training_seed(3, fresh[0])
-    assert np.array_equal(answers.curves(fresh[:1], [seed]), answers.curves(fresh[:1], [seed]))
+def test_a_training_goes_on_with_the_noise_that_it_began_with(answers: Recorded, fresh: list[Configuration]) -> None:
+    found = np.array([curves(answers, fresh[:1], [seed])[0] for seed in range(200)])  # (seeds, 2, levels)
+    drawn = found.reshape(200, -1)
+    assert 1 < len(np.unique(drawn, axis=0)) <= LIKE
 
 
 def test_failures_are_answered_as_failures(answers: Recorded, noisy: str) -> None:
     failing = [each for each in sobol(task_spec(noisy), 160) if float(each["rate"]) > 0.8]
     assert failing
     recorded = [each for each in failing if each in sobol(task_spec(noisy), 63)]
-    curves = answers.curves(recorded, [training_seed(0, each) for each in recorded])
-    assert np.isnan(curves[:, :, 4:]).all()
-    assert np.isfinite(curves[:, :, :4]).all()
+    found = curves(answers, recorded, [training_seed(0, each) for each in recorded])
+    assert np.isnan(found[:, :, 4:]).all()
+    assert np.isfinite(found[:, :, :4]).all()
+    reached = answers.look_up(recorded, [0] * len(recorded), 20).reached
+    assert (reached == 4).all()
 
 
 def test_going_on_costs_the_rest(answers: Recorded, fresh: list[Configuration]) -> None:
@@ -88,9 +96,23 @@ def test_going_on_costs_the_rest(answers: Recorded, fresh: list[Configuration]) 
 
 def test_a_batch_answers_as_one_at_a_time_does(answers: Recorded, fresh: list[Configuration]) -> None:
     seeds = [training_seed(0, each) for each in fresh]
-    together = answers.curves(fresh, seeds)
-    alone = np.concatenate([answers.curves([each], [seed]) for each, seed in zip(fresh, seeds, strict=True)])
+    together = curves(answers, fresh, seeds)
+    alone = np.concatenate([curves(answers, [each], [seed]) for each, seed in zip(fresh, seeds, strict=True)])
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-9)
+    energies = np.concatenate([answers.energies([each]) for each in fresh])
+    np.testing.assert_allclose(answers.energies(fresh), energies, rtol=1e-9)
+
+
+def test_a_pool_answers_as_the_nearest_that_was_recorded(noisy: str, table: Path, fresh: list[Configuration]) -> None:
+    spec = task_spec(noisy)
+    rows, facts = read_table(table, spec)
+    recorded = Curves(rows, spec)
+    pool = Recorded(recorded, spec, Fitted.from_record(facts.fitted), pool=True)
+    known = pool.energies(recorded.configurations)
+    unseen = pool.energies(fresh[80:])
+    assert {tuple(row) for row in unseen} <= {tuple(row) for row in known}
+    nudged = [{**each, "shift": float(each["shift"]) * 0.999} for each in fresh[:20]]
+    np.testing.assert_array_equal(pool.energies(nudged), pool.energies(fresh[:20]))
 
 
 def test_normal_scores_are_a_monotone_map_and_back() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.search.baselines import grid_points
-from suite.search.cube import from_unit_cube, to_unit_cube
+from suite.search.cube import Cube, from_unit_cube
 from suite.space import canonical
 from suite.testing import SPACES, categories, mixed, single
 
@@ -33,7 +33,7 @@ def test_points_that_differ_in_inactive_hyper_parameters_alone_are_one() -> None
 def test_a_configuration_goes_into_the_cube_and_comes_back(space: str, seed: int) -> None:
     made = SPACES[space]()
     configuration = from_unit_cube(made, np.random.default_rng(seed).random(len(made)))
-    again = from_unit_cube(made, to_unit_cube(made, configuration))
+    again = Cube(made).configuration(Cube(made).point(configuration))
     assert again.keys() == configuration.keys()
     for name, value in configuration.items():
         assert again[name] == (pytest.approx(value) if isinstance(value, float) else value)

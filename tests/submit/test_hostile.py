@@ -3,7 +3,8 @@
 
 import json
 import os
-import resource
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -240,9 +241,15 @@ def test_the_dearest_log_that_is_read(mutant: Path) -> None:
     for path in forge.logs(mutant):
         first, second, *_ = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join([first, second, *[line(body)] * 4])[:LARGEST_LOG])
-    rejected(mutant)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    assert used < MEMORY_BYTES
+    command = [sys.executable, "-P", "-m", "suite.cli", "submit", "validate", str(mutant)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "rejected" in process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)  # of it and of what it started
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 1
+    assert usage.ru_maxrss * 1024 < MEMORY_BYTES
+    assert usage.ru_utime + usage.ru_stime < SECONDS
 
 
 def test_findings_are_bounded(mutant: Path, check: Check) -> None:
