@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from importlib.metadata import entry_points
 from typing import Any, Final
 
 import orjson
 
-from suite.catalog import load_meter, load_strategy, task_names, task_spec
+from suite.catalog import STRATEGIES, load_meter, load_strategy, load_task, task_names, task_spec
 from suite.energy.meter import Means as MeterMeans
 from suite.energy.meter import MeterInfo
 from suite.energy.processes import ProcessTree
@@ -92,16 +93,10 @@ class Installed:
 
 
 def _declared(task: str) -> TaskSpec:
-    from suite.catalog import load_task
-
     return declared_spec(load_task(task))
 
 
 def _own(name: str) -> dict[str, Any] | None:
-    from importlib.metadata import entry_points
-
-    from suite.catalog import STRATEGIES
-
     own = [each for each in entry_points(group=STRATEGIES, name=name) if each.module.startswith("suite.search.")]
     if len(own) != 1:
         return None

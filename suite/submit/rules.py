@@ -37,11 +37,12 @@ SECONDS: Final = 60
 # Plausibility. Wide: they are for what no machine does; re-execution is for the rest.
 WATTS_PER_CORE: Final = 40.0  # beyond which no package is believed
 MOST_COMPONENT_WATTS: Final = {"ram": 300.0, "gpu": 1500.0}
-SLIP_SECONDS: Final = 0.05  # between the clock of an estimate and that of the ledger, where a process was kept waiting
+SLIP_SECONDS: Final = 0.1  # between the clock of an estimate and that of the ledger, where a process was kept waiting
 SLIP_MICROJOULES: Final = 5_000
 UNREAD_SHARE: Final = 0.01  # of the time, in which a meter gave no reading
 FREE_FACTOR: Final = 3.0  # uncharged energy (setup, test), over that of random search
-FREE_SECONDS: Final = 5.0  # of CPU time, beside the factor
+FREE_SECONDS: Final = 5.0  # of CPU time of setup, beside the factor
+FREE_TEST_SECONDS: Final = 0.02  # of CPU time of a test, beside the factor and a tenth of a training of the default
 REFERENCE_FACTOR: Final = 3.0  # energy of random trainings over m_t x default, either way
 REFERENCE_TRAININGS: Final = 16  # below which that is not judged
 TRIAL_SECONDS_SLACK: Final = 1.0

@@ -116,6 +116,11 @@ def _scalar(value: Any) -> str | None:
     return "a text of at most 2000 characters, a number, true, false or null"
 
 
+def _versions(machine: Any) -> str | None:
+    must = mapping(text(60), 40)(machine.get("versions"))
+    return f"an object, in which versions is {must}" if must else None
+
+
 def _answer(value: Any) -> str | None:
     return _signal(value) if isinstance(value, dict) and "signal" in value else _proposal(value)
 
@@ -161,7 +166,7 @@ _HEADER: Final[Mapping[str, Shape]] = {
         }
     ),
     "meters": listing(_flat, 8),
-    "machine": mapping(lambda value: _scalar(value) and _flat(value), 20),
+    "machine": lambda value: mapping(lambda each: _scalar(each) and _flat(each), 20)(value) or _versions(value),
     "unmetered": mapping(text(2000), 8),
     "default_mix": mapping(number(0.0, 1.0), 8),
 }

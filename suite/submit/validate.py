@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from suite.catalog import task_names, task_spec
+from suite.energy.meter import Unavailable
 from suite.runs.board import Reference, Settings
-from suite.runs.log import LogError, RunLog, read_log
+from suite.runs.log import Budget, LogError, RunLog, read_log
 from suite.score.admission import ScoreError, not_admitted
 from suite.submit import register, schema, whole
 from suite.submit.findings import Findings, Report, plain
@@ -119,12 +121,10 @@ class Validation:
         record = self._document(BOARD)
         if record is None:
             return None
-        before = len(self.findings)
         try:
             return _board_of(record)
-        except (SubmissionError, ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError) as error:  # a SubmissionError is a ValueError
             self.findings.add("schema", BOARD, str(error))
-        assert len(self.findings) > before
         return None
 
     def _check_manifest(self, manifest: Any) -> None:
@@ -188,8 +188,6 @@ class Validation:
             add("rules", SUBMISSION, f"tasks {', '.join(other)} are not of this board")
 
     def _ranked_tasks(self, program: bool) -> set[str]:
-        from suite.catalog import task_names, task_spec
-
         if program:
             return set(PROGRAM_TASKS)
         specs = [task_spec(name) for name in task_names()]
@@ -280,8 +278,6 @@ class Validation:
         def add(rule: str, message: str, line: int) -> None:
             self.findings.add(rule, path, message, line)
 
-        from suite.runs.log import Budget
-
         header = found[0]
         Order(header, spec, Budget(**header["budget"]), add).follow(found)
         self._use = Power(self.board.means(header["machine"], header["workers"]), add).follow(found)
@@ -350,12 +346,17 @@ def _board_of(record: Any) -> BoardFile:
     if wrong := [name for name in record["tasks"] if not is_task(name)]:
         raise SubmissionError(f"{wrong[0]!r} is no name of a task")
     settings = {**record["settings"], "meters": tuple(record["settings"]["meters"])}
-    return BoardFile(
+    board = BoardFile(
         settings=Settings(**settings),
         meters=tuple(record["sources"]["meters"]),
         reasons=record["sources"]["reasons"],
         references={name: Reference(**reference) for name, reference in record["tasks"].items()},
     )
+    try:
+        _ = board.meter_records  # which must be such that they can be
+    except Unavailable as error:
+        raise SubmissionError(f"the meters and the settings do not go together: {error}") from error
+    return board
 
 
 _POSITIVE = schema.number(1e-9, 1e12)

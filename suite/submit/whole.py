@@ -13,7 +13,14 @@ from suite.submit.findings import Findings
 from suite.submit.header import BoardFile
 from suite.submit.layout import Metadata, seeds_of
 from suite.submit.power import Use
-from suite.submit.rules import FREE_FACTOR, FREE_SECONDS, OVERLAP_SECONDS, REFERENCE_FACTOR, REFERENCE_TRAININGS
+from suite.submit.rules import (
+    FREE_FACTOR,
+    FREE_SECONDS,
+    FREE_TEST_SECONDS,
+    OVERLAP_SECONDS,
+    REFERENCE_FACTOR,
+    REFERENCE_TRAININGS,
+)
 
 _SAME_VALUES: Final = 3  # trials from which validation and test values may not be the same
 
@@ -73,28 +80,35 @@ def check_uncharged(runs: Sequence[Checked], default_cpu_seconds: Mapping[str, f
     """What is not charged (setup, test) is in proportion to random search's on the same task and machine."""
     for task, own in _by_task(runs).items():
         reference = [each for each in own if each.strategy == RANDOM]
-        setups = [each.use.of_phase("setup") for each in reference]
-        shares = [share for each in reference for share in _test_shares(each).values()]
-        most_setup = FREE_FACTOR * median(setups or [0]) / 1e9 + FREE_SECONDS
+        setup = median([each.use.of_phase("setup") / 1e9 for each in reference] or [0.0])
+        share = median([share for each in reference for share in _test_shares(each).values()] or [1.0])
         for each in own:
-            setup = each.use.of_phase("setup") / 1e9
-            if setup > most_setup:
-                findings.add(
-                    "plausibility",
-                    each.file,
-                    f"setup took {setup:.3g} CPU s; by random search's on this task at most {most_setup:.3g} go "
-                    "uncharged: what a strategy needs beyond it belongs to 'ask'",
-                )
-            for trial, share in _test_shares(each).items():
-                validated, tested = (each.use.cpu_ns[phase, trial] / 1e9 for phase in ("validate", "test"))
-                most = FREE_FACTOR * median(shares or [1.0]) * validated + 0.1 * default_cpu_seconds[task]
-                if tested > most:
-                    findings.add(
-                        "plausibility",
-                        each.file,
-                        f"trial {trial} took {tested:.3g} CPU s of test and {validated:.3g} of validation, a share of "
-                        f"{share:.3g}; in random search's runs it is {median(shares or [1.0]):.3g}",
-                    )
+            _check_setup(each, FREE_FACTOR * setup + FREE_SECONDS, findings)
+            _check_tests(each, share, 0.1 * default_cpu_seconds[task] + FREE_TEST_SECONDS, findings)
+
+
+def _check_setup(checked: Checked, most: float, findings: Findings) -> None:
+    seconds = checked.use.of_phase("setup") / 1e9
+    if seconds > most:
+        findings.add(
+            "plausibility",
+            checked.file,
+            f"setup took {seconds:.3g} CPU s; by random search's on this task at most {most:.3g} go uncharged: what a "
+            "strategy needs beyond it belongs to 'ask'",
+        )
+
+
+def _check_tests(checked: Checked, usual: float, slack: float, findings: Findings) -> None:
+    """``usual``: CPU time of test over that of validation in random search's runs. ``slack``: CPU seconds beside it."""
+    for trial, share in _test_shares(checked).items():
+        validated, tested = (checked.use.cpu_ns[phase, trial] / 1e9 for phase in ("validate", "test"))
+        if tested > FREE_FACTOR * usual * validated + slack:
+            findings.add(
+                "plausibility",
+                checked.file,
+                f"trial {trial} took {tested:.3g} CPU s of test and {validated:.3g} of validation, a share of "
+                f"{share:.3g}; in random search's runs it is {usual:.3g}",
+            )
 
 
 def _test_shares(checked: Checked) -> dict[int, float]:

@@ -152,10 +152,9 @@ def test_runs_that_overlap_were_not_made_one_at_a_time(mutant: Path, check: Chec
     first, second = forge.logs(mutant, LOG)
     started = forge.load(first)[1]["started"]
     edit_log(second, lambda records: records[1].update(started=started))
-    for path in (first, second):  # long enough to overlap
-        edit_log(
-            path, lambda records: records[1]["segments"].append(["idle", None, {"cpu": 120_000_000}, 0, 60 * 10**9])
-        )
+    minute = ["idle", None, {"cpu": 120_000_000}, 0, 60 * 10**9]  # long enough to overlap
+    for path in (first, second):
+        edit_log(path, lambda records: records[-1]["segments"].append(minute))
     assert "time" in rules(check(mutant))
 
 
@@ -178,6 +177,32 @@ def test_seeds_follow_from_nonce_and_task() -> None:
     assert seeds_of("ab" * 8, "curves/polynomial", 3) == seeds_of("ab" * 8, "curves/polynomial", 4)[:3]
     assert set(seeds_of("ab" * 8, "a/b", 50)).isdisjoint(seeds_of("ab" * 8, "a/c", 50))
     assert all(0 <= seed < 2**31 for seed in seeds_of("cd" * 8, "a/b", 100))
+
+
+BOARDS: dict[str, tuple[Callable[[dict[str, dict[str, object]]], object], str]] = {
+    "a field too many": (lambda r: r.update(extra={}), "schema"),
+    "watts that no core has": (lambda r: r["settings"].update(watts_per_core=400.0), "schema"),
+    "memory that nobody declared": (lambda r: r["sources"].update(meters=["cpu-time", "ram-watts"]), "schema"),
+    "a recorded trace as a meter": (lambda r: r["sources"].update(meters=["replay:/etc/passwd"]), "schema"),
+    "a variant": (lambda r: r["settings"].update(variant=3), "schema"),
+    "more jobs than there were": (lambda r: r["settings"].update(jobs=2), "header"),
+    "no reference": (lambda r: r.update(tasks={}), "task"),
+}
+
+
+@pytest.mark.parametrize("what", BOARDS)
+def test_what_the_board_must_hold(what: str, mutant: Path, check: Check) -> None:
+    change, rule = BOARDS[what]
+    forge.edit(mutant / "board.json", change)
+    assert rule in rules(check(mutant))
+
+
+@pytest.mark.parametrize("versions", ["1.0", None, {"torch": 2}])
+def test_a_machine_has_versions(mutant: Path, check: Check, versions: object) -> None:
+    forge.edit(mutant / "submission.json", lambda record: record["environment"].update(versions=versions))
+    for path in [*forge.logs(mutant), *forge.calibrations(mutant)]:
+        edit_log(path, lambda records: records[0]["machine"].update(versions=versions))
+    assert "schema" in rules(check(mutant))
 
 
 def test_the_budget_is_that_of_the_trainings_of_the_default(mutant: Path, check: Check) -> None:
