@@ -24,7 +24,7 @@ from suite.runs.runner import keeps_checkpoints
 from suite.runs.trial import Order
 from suite.score.board import RANDOM
 from suite.space import training_seed
-from suite.submit.compare import Made, cost_problem, is_same_machine, mean_cost_problem, value_problems
+from suite.submit.compare import COST_SLACK, Made, cost_problem, is_same_machine, mean_cost_problem, value_problems
 from suite.submit.confine import Limits, OutOfTime, has_namespaces
 from suite.submit.draw import draw, power
 from suite.submit.findings import Findings, Report
@@ -155,7 +155,8 @@ class Verification:
         again = made.cpu_seconds / self._speed[header.task.name]
         if problem := cost_problem(logged, again):
             self.findings.add("verify", drawn.file, f"trial {end.number}: {problem}")
-        ratios.setdefault((header.task.name, str(header.strategy["name"])), []).append(logged / again)
+        if min(logged, again) > COST_SLACK:
+            ratios.setdefault((header.task.name, str(header.strategy["name"])), []).append(logged / again)
 
     def _logged_default(self, task: str) -> float:
         """CPU seconds of a training of the default on the submission's machine."""

@@ -43,7 +43,7 @@ def command(*arguments: object, expect: int = 0) -> str:
     return made.stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The packages in ``examples``, copied and installed offline into a folder that all processes import from."""
     import shutil
@@ -63,7 +63,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield target
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def published(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Published:
     """docs/submissions.md, followed: a nonce, the runs, a package."""
     folder = tmp_path_factory.mktemp("entry")

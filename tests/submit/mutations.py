@@ -26,7 +26,7 @@ from suite.runs.session import build
 from suite.runs.trial import Outcome
 from suite.search.strategy import Signal
 from suite.space import canonical
-from suite.submit.compare import COST_FACTOR, Made, value_problems
+from suite.submit.compare import Made, cost_problem, value_problems
 from suite.submit.draw import caught
 from suite.submit.findings import Report
 from suite.submit.header import Installed
@@ -351,8 +351,8 @@ class Judge:
             return True
         if end.status != "ok":
             return False
-        ratio = (_cpu(log, end) / default) / (self._cost[_identity(log, end)] / self._default[log.header.task.name])
-        return not 1 / COST_FACTOR <= ratio <= COST_FACTOR
+        again = self._cost[_identity(log, end)] / self._default[log.header.task.name]
+        return cost_problem(_cpu(log, end) / default, again) is not None
 
 
 class _InProcess:

@@ -125,6 +125,7 @@ def test_costs_have_a_wide_factor_for_one_trial_and_a_narrow_one_for_many() -> N
     assert cost_problem(1.0, 1.0) is None
     assert cost_problem(1.0, 4.5) is not None
     assert cost_problem(4.5, 1.0) is not None
+    assert cost_problem(0.15, 0.01) is None  # a short trial, and a checkpoint that was kept
     noise = random.Random(0)
     honest = [noise.lognormvariate(0.0, 0.2) for _ in range(30)]
     assert mean_cost_problem(honest) is None
