@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from suite import __version__
+from suite.commands.agree import agree
 from suite.commands.catalogue import describe, list_
 from suite.commands.check import check
 from suite.commands.constants import constants
@@ -40,7 +41,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(list_, describe, doctor, estimate, run, manual, rank, report, schedule),
-    *(check, demo, constants, record, submit, export, export_model),
+    *(check, agree, demo, constants, record, submit, export, export_model),
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -130,8 +130,8 @@ This page is what `carbon-suite list tables --md` prints. *Two seeds*: Kendall's
 of two seeds of the same configurations; *answers*: between a recorded seed and what a table without the configuration
 (one of eight parts left out) says of it; *ratio*: of the two, over all configurations with several seeds; *best
 quarter*: the same over those in the best quarter of the table; *energy*: tau of recorded and answered energy of a full
-training. Where a ratio is below 0.9 or that of energy below 0.85, unseen configurations are answered as the nearest
-recorded one, which is marked with a star.
+training, and the median error. Where a ratio is below 0.9, or the tau of energy below 0.85 and its error above 10 %,
+unseen configurations are answered as the nearest recorded one, which is marked with a star.
 """
 
 
@@ -147,7 +147,7 @@ def _table_cells(record: Record) -> list[str]:
         *(str(record[name]) for name in ("configurations", "trainings", "failed")),
         *(_rounded(value) for value in (overall["ceiling"], overall["answers"], record["overall"])),
         f"{_rounded(record['best_quarter'])} (n = {best['configurations']})",
-        _rounded(record["energy_tau"]),
+        f"{_rounded(record['energy_tau'])}, {100 * record['evidence']['energy_error']:.0f} %",
     ]
 
 

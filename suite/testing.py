@@ -6,8 +6,8 @@
     class TestMine(StrategyContract):
         strategy = Mine
 
-Searches go through the memory of a real run, which refuses what a run refuses. A task is not needed: configurations are
-judged by a made-up function.
+Searches go through the memory of a real run, which refuses what a run refuses; cut runs are continued from their log as
+real ones are. A task is not needed: configurations are judged by a made-up function.
 """
 
 import json
@@ -15,18 +15,28 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from importlib import import_module
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, ClassVar, Final, get_args
 
+import numpy as np
 import pytest
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer, OrdinalHyperparameter
 
+from suite.replay.engine import RecordedLedger, ReplayEngine
+from suite.replay.recorded import Answers, Energy
+from suite.runs.book import Book
 from suite.runs.engine import PINNED
+from suite.runs.log import LOG_NAME, SCHEMA, Budget, LogWriter, read_records
 from suite.runs.machine import package_version
 from suite.runs.memory import Trials
+from suite.runs.plan import RunPlan
+from suite.runs.runner import Runner
+from suite.runs.session import Session, build
 from suite.runs.trial import Outcome
 from suite.search.strategy import EXHAUSTED, Capability, Problem, Proposal, Signal, Strategy, refusal
 from suite.space import Configuration, canonical, training_seed
@@ -196,6 +206,77 @@ def records_elsewhere(strategy: type[Strategy], count: int, hash_seed: str) -> l
     return found
 
 
+class LoggedRun:
+    """A run as a board makes it, with its log in ``directory``; only its trials are made up and take no time.
+
+    It ends after ``most`` proposals, or when it has used as much as twenty trainings of the default.
+    """
+
+    def __init__(self, strategy: type[Strategy], given: Problem, most: int, directory: Path) -> None:
+        made_up = MadeUp(given.fidelity)
+        joules = round(DEFAULT_JOULES * 1e6)
+        default = value(given.default, given.fidelity.maximum)
+        self._strategy, self._spec, self._directory = strategy, specification(given), directory
+        budget = Budget(20.0, 20 * joules, most, joules, 1, default)
+        self._plan = RunPlan(self._spec.name, strategy.info.name, given.seed, budget, workers=given.workers)
+        self._ledger = RecordedLedger(search_watts=0.0)
+        self._engine = ReplayEngine(made_up, self._spec, self._ledger)  # it outlives a kill, as checkpoints do
+
+    @property
+    def log(self) -> Path:
+        return self._directory / LOG_NAME
+
+    def go_on(self) -> list[Any]:
+        """Make what the log lacks of the run, all of it where there is none. Returns all answers of the strategy.
+
+        Raises ``RunError`` where the strategy, asked again, does not answer what the log has.
+        """
+        records, torn = read_records(self.log) if self.log.exists() else ([], 0)
+        past, info = Session(records), self._strategy.info
+        with closing(LogWriter(self.log, self.log.stat().st_size - torn if records else 0)) as log:
+            book = Book(self._ledger, past.charge(), log, past.total_microjoules)
+            if not past.resumed:
+                book.write("run", schema=SCHEMA)
+            trials = Trials(self._spec, info, self._plan.budget.v0, DEFAULT_JOULES)
+            strategy = build(self._strategy, self._plan, self._spec, trials, past)
+            runner = Runner(self._plan, self._spec, strategy, trials, self._engine, book, self._directory)
+            runner.open("setup")
+            runner.resume(records)
+            runner.search()
+            runner.close("setup")
+        return [record["answer"] for record in read_records(self.log)[0] if record["record"] == "ask"]
+
+    def cut(self, share: float) -> int:
+        """Leave of the log what a kill may leave: ``share`` of its records, and a torn one. Returns how many answers
+        are among them."""
+        lines = self.log.read_bytes().splitlines(keepends=True)
+        kept = int(share * len(lines))
+        self.log.write_bytes(b"".join(lines[:kept]) + lines[kept][:-9])
+        return sum(record["record"] == "ask" for record in read_records(self.log)[0])
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """What a ``ReplayEngine`` answers with, in place of a recorded table."""
+
+    fidelity: Fidelity
+
+    @property
+    def levels(self) -> np.ndarray:
+        return np.array([amount for amount in range(self.fidelity.maximum + 1) if self.fidelity.allows(amount)])
+
+    def look_up(self, configurations: Sequence[Configuration], seeds: Sequence[int], fidelity: int) -> Answers:
+        """A share of ``FAILING`` comes to no value."""
+        found = np.array([value(each, fidelity) for each in configurations])
+        failing = np.array([training_seed(1, each) % 100 < 100 * FAILING for each in configurations])
+        values = np.where(failing, np.nan, found)
+        return Answers(values, values, np.where(failing, 0, len(self.levels)))
+
+    def energy(self, configuration: Configuration, start: int, end: int) -> Energy:
+        joule = joules(configuration, end) - joules(configuration, start)
+        return Energy(round(joule * 1e6), 0, 0, round(joule * 1e9), 0)
+
+
 def imported(module: str, qualified_name: str) -> type[Strategy]:
     found: type[Strategy] = attrgetter(qualified_name)(import_module(module))
     return found
@@ -205,12 +286,14 @@ class StrategyContract:
     """Derive from it, name it ``Test...`` and set ``strategy``.
 
     trials: how many proposals each check looks at; fewer where they are slow. needs_hash_seed: the same seed gives the
-    same proposals only under one ``PYTHONHASHSEED``, as every run has.
+    same proposals only under one ``PYTHONHASHSEED``, as every run has. kills: after what share of its log's records a
+    run is killed.
     """
 
     strategy: ClassVar[type[Strategy]]
     trials: ClassVar[int] = 40
     needs_hash_seed: ClassVar[bool] = False
+    kills: ClassVar[tuple[float, ...]] = (0.8, 0.3)
 
     @pytest.fixture
     def factory(self) -> type[Strategy]:
@@ -254,6 +337,18 @@ class StrategyContract:
             assert records_elsewhere(factory, self.trials, PINNED["PYTHONHASHSEED"]) == expected
         else:
             assert records_elsewhere(factory, self.trials, "123") == records(factory, self.trials)
+
+    @pytest.mark.parametrize("workers", [1, 4])
+    def test_a_run_that_was_killed_goes_on_to_the_same_proposals(
+        self, factory: type[Strategy], workers: int, tmp_path: Path
+    ) -> None:
+        """Several workers may end in another order after it; what was proposed before is proposed again even so."""
+        run = LoggedRun(factory, admitted(factory, problem("mixed", workers=workers)), self.trials, tmp_path)
+        undisturbed = run.go_on()
+        for share in self.kills:
+            known = run.cut(share)
+            same = len(undisturbed) if workers == 1 else known
+            assert run.go_on()[:same] == undisturbed[:same]
 
     def test_what_it_does_not_admit_is_refused_with_a_reason(self, factory: type[Strategy]) -> None:
         for needed, given in (("conditional", problem("mixed")), ("asynchronous", problem("single", workers=4))):

@@ -6,16 +6,18 @@ replayed run takes the same way as a live one: same proposals, same log, same sc
 
 import heapq
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
 from suite.energy.ledger import Gaps, Label, Phase, PhaseChanges, Segment
-from suite.replay.recorded import Energy, Recorded
+from suite.replay.recorded import Answers, Energy
 from suite.runs.engine import Event
 from suite.runs.trial import Order, Outcome
+from suite.space import Configuration
 from suite.task import TaskSpec
 
 COMPONENT = "recorded"
@@ -107,11 +109,22 @@ class _Ending:
     energy: Energy = field(compare=False)
 
 
+class Source(Protocol):
+    """What simulated workers have their answers from: see ``suite.replay.recorded.Recorded``."""
+
+    @property
+    def levels(self) -> np.ndarray: ...
+
+    def look_up(self, configurations: Sequence[Configuration], seeds: Sequence[int], fidelity: int) -> Answers: ...
+
+    def energy(self, configuration: Configuration, start: int, end: int) -> Energy: ...
+
+
 class ReplayEngine:
     """Workers that answer from ``recorded``. ``seconds`` is the simulated time: recorded CPU time passes, nothing else
     does."""
 
-    def __init__(self, recorded: Recorded, spec: TaskSpec, ledger: RecordedLedger) -> None:
+    def __init__(self, recorded: Source, spec: TaskSpec, ledger: RecordedLedger) -> None:
         self._recorded, self._unit, self._ledger = recorded, spec.fidelity.unit, ledger
         self._workers: dict[int, _Worker] = {}
         self._endings: list[_Ending] = []

@@ -20,6 +20,7 @@ FOLDS: Final = 8
 BEST: Final = 0.25  # of all configurations, by validation
 ENOUGH_OF_CEILING: Final = 0.9
 ENOUGH_ENERGY: Final = 0.85
+SMALL_ERROR: Final = 0.1  # of energy: where all configurations take nearly the same, their order says nothing
 FEWEST: Final = 8  # configurations that a tau is given for
 
 Array = np.ndarray
@@ -46,18 +47,22 @@ class Agreement:
 @dataclass(frozen=True)
 class Evidence:
     """Of one table: the final validation value over all configurations that have several seeds and over those of them
-    in the best quarter of the table, the final test value, and the energy of a full training over all configurations.
+    in the best quarter of the table, the final test value, and the energy of a full training over all configurations:
+    tau, and the median of the relative error.
     """
 
     overall: Agreement
     best: Agreement
     test: Agreement
     energy: float | None
+    energy_error: float | None
 
     @property
     def enough(self) -> bool:
         """Whether unseen configurations may be answered: otherwise the table replays what was recorded only."""
-        return self.overall.enough and self.best.enough and self.energy is not None and self.energy >= ENOUGH_ENERGY
+        ordered = self.energy is not None and self.energy >= ENOUGH_ENERGY
+        near = self.energy_error is not None and self.energy_error <= SMALL_ERROR
+        return self.overall.enough and self.best.enough and (ordered or near)
 
     def to_record(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,7 +70,7 @@ class Evidence:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         parts = {name: Agreement(**record[name]) for name in ("overall", "best", "test")}
-        return cls(**parts, energy=record["energy"])
+        return cls(**parts, energy=record["energy"], energy_error=record["energy_error"])
 
 
 def evidence(curves: Curves, spec: TaskSpec) -> Evidence:
@@ -89,6 +94,7 @@ def evidence(curves: Curves, spec: TaskSpec) -> Evidence:
         _agreement(curves, best, 0, values[:, 0]),
         _agreement(curves, several, 1, values[:, 1]),
         _tau(energies[known], spent[first]),
+        float(np.median(np.abs(np.expm1(energies[known] - spent[first])))),
     )
 
 

@@ -57,7 +57,8 @@ def _kind(log: RunLog) -> tuple[Any, ...]:
     """What runs of one board have in common."""
     header = log.header
     meters = tuple(sorted(str(meter.get("meter")) for meter in header.meters))
-    return header.tier, float(header.budget.multiple or 0), header.device, header.workers, header.variant, meters
+    settings = (float(header.budget.multiple or 0), header.device, header.workers, header.variant)
+    return header.program, header.tier, *settings, meters
 
 
 def _title(log: RunLog) -> str:
@@ -68,6 +69,8 @@ def _title(log: RunLog) -> str:
         f"budget of {header.budget.multiple:g} random {trainings}",
         f"on {header.device}",
     ]
+    if header.program:
+        parts.append("spaces of programs")
     if header.workers > 1:
         parts.append(f"{header.workers} workers")
     if header.variant:

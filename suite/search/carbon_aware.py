@@ -1,14 +1,16 @@
 """Our own entry: expected improvement per joule, over new configurations and promotions alike.
 
-What is compared are steps: a configuration, known or new, and the fidelity to train it to next. Each is worth its
-expected improvement on the best validation value so far, over the joules that it is expected to take: for a promotion
-those of the rest alone. One Gaussian process over configurations and fidelity says what a step may come to (as in
-freeze-thaw search, Swersky et al. 2014, arXiv:1406.3896, with a stationary kernel over the fidelity), a linear model of
-the logarithm what it will take (cost-cooled search, Lee et al. 2020, arXiv:2003.10870). Both learn from the trials of
-this run alone. It ends where no step's expected gain is worth its joules any more.
+What is compared are plans: a configuration, known or new, and a fidelity to train it to. Each is worth its expected
+improvement on the best validation value so far, at whatever fidelity, over the joules that it is expected to take: for
+a promotion those of the rest alone. Of the best plan the first step is taken. One Gaussian process over configurations
+and fidelity says what a plan may come to (as in freeze-thaw search, Swersky et al. 2014, arXiv:1406.3896, with a
+stationary kernel over the fidelity), a linear model of the logarithm what it will take (cost-cooled search, Lee et al.
+2020, arXiv:2003.10870). Both learn from the trials of this run alone. It ends where no plan's expected gain is worth
+its joules any more.
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -25,21 +27,23 @@ from suite.space import Configuration, canonical
 Array = np.ndarray
 MOST_HALVINGS: Final = 3  # from full trainings down to the shortest
 FIRST: Final = 12  # short trainings before there is a model
-NEW: Final = 96  # candidates from all over the space, and as many near the best
-NEAR: Final = 96
+CANDIDATES: Final = 96  # that are compared, of which each ask brings new ones
+NEW: Final = 8  # of them from all over the space, and as many near the best
 NEAR_SD: Final = 0.12
 PARENTS: Final = 5
-GROWTH: Final = 1.25  # the kernel is fitted anew whenever there are so many more results
+GROWTH: Final = 1.5  # the kernel is fitted anew whenever there are so many more results
+MOST_FITTED: Final = 150  # results that it is fitted on
 MOST_RESULTS: Final = 300  # of the latest and the best, that the model is made of
-FOLLOWED: Final = 1.0  # how often a step is followed by all the others up to a full training
 WORTHLESS: Final = 1e-4  # expected gain over all that is left, in standard deviations of the results
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A configuration, how far it was trained, by which trial, and how far it may be trained next."""
+    """A configuration, as it stands and encoded, how far it was trained, by which trial, and how far it may be trained
+    next."""
 
     configuration: Configuration
+    row: Array
     fidelity: int
     start: int = 0
     parent: int | None = None
@@ -67,9 +71,11 @@ class CarbonAware:
         self._rungs = sorted({clamp(maximum / ETA**k) for k in range(depth + 1)})
         self._number = 0
         self._outstanding: dict[int, _Step] = {}
+        self._candidates: deque[tuple[Configuration, Array]] = deque(maxlen=CANDIDATES)
         self._best_of: dict[str, _Step] = {}  # by configuration: the furthest that it was trained, without failure
-        self._configurations: list[Configuration] = []  # of the results, as the three lists below
-        self._points: list[Array] = []
+        self._configurations: list[Configuration] = []  # of the results, as the four lists below
+        self._rows: list[Array] = []
+        self._places: list[float] = []  # of the fidelities
         self._losses: list[float] = []
         self._joules_per_step: list[float] = []
         self._spent = 0.0
@@ -86,40 +92,52 @@ class CarbonAware:
 
     def tell(self, trial: Trial) -> None:
         proposal = trial.proposal
-        step = self._outstanding.pop(trial.number, _Step(proposal.configuration, proposal.fidelity))
+        step = self._outstanding.pop(trial.number, None)
+        if step is None:  # trial 0
+            step = _Step(proposal.configuration, self._encode([proposal.configuration])[0], proposal.fidelity)
         self._configurations.append(step.configuration)
-        self._points.append(self._point(step))
+        self._rows.append(step.row)
+        self._places.append(self._place(step.fidelity))
         self._losses.append(loss(trial, self._problem.goal))
         self._joules_per_step.append(math.log(max(trial.joules, 1e-9) / max(1, step.fidelity - step.start)))
         if trial.number > 0:
             self._spent += trial.joules
         if trial.status == "ok" and trial.number > 0:
-            reached = _Step(step.configuration, step.fidelity, step.fidelity, trial.number)
+            reached = _Step(step.configuration, step.row, step.fidelity, step.fidelity, trial.number)
             self._best_of[canonical(step.configuration)] = reached
 
     def _first(self) -> _Step:
         """Short trainings, all over the space."""
-        return _Step(self._from_sobol(1)[0], self._rungs[0])
+        (configuration,) = self._from_sobol(1)
+        return _Step(configuration, self._encode([configuration])[0], self._rungs[0])
 
     def _worthiest(self) -> _Step | None:
         """The step of the greatest expected improvement per joule; None where none is worth it."""
         scores = self._scores()
-        chosen = self._remembered(scores)
-        points, targets = np.array(self._points)[chosen], scores[chosen]
+        chosen, rows = self._remembered(scores), np.array(self._rows)
+        points, targets = np.column_stack([rows, self._places])[chosen], scores[chosen]
         if len(targets) >= GROWTH * self._fitted_to:
-            self._kernel = fit(points, targets, self._kernel, iterations=30)
+            self._kernel = fit(points, targets, self._kernel, iterations=20, most=MOST_FITTED)
             self._fitted_to = len(targets)
         assert self._kernel is not None  # fitted on the first results
         steps = self._steps(scores)
-        at = np.array([self._point(step, self._problem.fidelity.maximum) for step in steps])
+        which, rungs = self._plans(steps)
+        at = np.array([step.row for step in steps])
         process = Process(self._kernel, points, targets[:, None])
-        gain = expected_improvement(process(at)[:, 0], process.deviation(at)[:, 0], float(targets.min()))
-        worth = gain / self._joules(at, steps)
+        mean, deviation = process.posterior(np.column_stack([at[which], [self._place(rung) for rung in rungs]]))
+        gain = expected_improvement(mean[:, 0], deviation[:, 0], float(targets.min()))
+        amounts = np.array([rung - steps[n].start for n, rung in zip(which, rungs, strict=True)])
+        worth = gain / (self._joules_per_unit(rows, at)[which] * amounts)
         best = int(np.argmax(worth))
         left = self._problem.budget_joules - self._spent
         if math.isfinite(left) and worth[best] * max(left, 0.0) < WORTHLESS:
             return None
-        return steps[best]
+        return steps[int(which[best])]
+
+    def _plans(self, steps: list[_Step]) -> tuple[Array, list[int]]:
+        """Every way to go on: a step, by its number, and one of the rungs that it may lead to."""
+        plans = [(n, rung) for n, step in enumerate(steps) for rung in self._rungs if rung >= step.fidelity]
+        return np.array([n for n, _ in plans]), [rung for _, rung in plans]
 
     def _scores(self) -> Array:
         """Losses as normal scores of their ranks: what is infinite is as bad as the worst."""
@@ -137,15 +155,21 @@ class CarbonAware:
         return np.sort(np.concatenate([best, latest]))
 
     def _steps(self, scores: Array) -> list[_Step]:
-        """New configurations at every rung, and the next rung of those that are known."""
+        """Candidates at the lowest rung, and the next rung of what is known."""
         order = np.argsort(scores, kind="stable")
-        fresh = self._from_sobol(NEW) + self._near(order[:PARENTS])
+        fresh = self._from_sobol(NEW if self._candidates else CANDIDATES // 2) + self._near(order[:PARENTS])
+        self._candidates.extend(zip(fresh, self._encode(fresh), strict=True))
+        known = self._best_of.keys() | {canonical(step.configuration) for step in self._outstanding.values()}
+        steps = [
+            _Step(configuration, row, self._rungs[0])
+            for configuration, row in self._candidates
+            if canonical(configuration) not in known
+        ]
         busy = {canonical(step.configuration) for step in self._outstanding.values()}
-        steps = [_Step(configuration, self._rungs[0]) for configuration in fresh]
         for spelt, step in self._best_of.items():
             higher = [rung for rung in self._rungs if rung > step.fidelity]
             if spelt not in busy and higher:
-                steps.append(_Step(step.configuration, higher[0], step.fidelity, step.parent))
+                steps.append(_Step(step.configuration, step.row, higher[0], step.fidelity, step.parent))
         return steps
 
     def _from_sobol(self, count: int) -> list[Configuration]:
@@ -154,33 +178,28 @@ class CarbonAware:
     def _near(self, places: Array) -> list[Configuration]:
         """Configurations near those at ``places`` among the results."""
         found = []
-        for n in range(NEAR):
-            parent = self._configurations[int(places[n % len(places)])]
-            point = self._cube.point(parent)
+        for n in range(NEW):
+            point = self._cube.point(self._configurations[int(places[n % len(places)])])
             moved = np.clip(point + self._random.normal(0.0, NEAR_SD, len(point)), 0.0, 1.0)
             redrawn = np.where(self._random.random(len(point)) < 0.1, self._random.random(len(point)), moved)
             keep = self._random.random(len(point)) < 0.6
             found.append(self._cube.configuration(np.where(keep, point, redrawn)))
         return found
 
-    def _point(self, step: _Step, at: int | None = None) -> Array:
-        """The encoded configuration, and its fidelity (or ``at``) on a logarithmic scale from 0 to 1."""
-        fidelity = self._problem.fidelity
-        span = math.log(fidelity.maximum / fidelity.minimum) or 1.0
-        row = self._encode([step.configuration])[0]
-        return np.append(row, math.log((at or step.fidelity) / fidelity.minimum) / span)
+    def _place(self, fidelity: int) -> float:
+        """A fidelity on a logarithmic scale from 0 to 1."""
+        given = self._problem.fidelity
+        span = math.log(given.maximum / given.minimum) or 1.0
+        return math.log(fidelity / given.minimum) / span if given.maximum > given.minimum else 1.0
 
-    def _joules(self, at: Array, steps: list[_Step]) -> Array:
-        """Expected joules of each step, and of a share ``FOLLOWED`` of what follows up to a full training: a ridge
-        regression of the logarithm per unit of fidelity."""
-        points = np.array(self._points)[:, :-1]
+    def _joules_per_unit(self, points: Array, at: Array) -> Array:
+        """Expected joules per unit of fidelity of the configurations ``at``: a ridge regression of the logarithm over
+        all results, ``points``."""
         logs = np.array(self._joules_per_step)
         mean, centre = logs.mean(), points.mean(0)
         moved = points - centre
         slope = np.linalg.solve(moved.T @ moved + np.eye(moved.shape[1]), moved.T @ (logs - mean))
-        maximum = self._problem.fidelity.maximum
-        amounts = np.array([step.fidelity - step.start + FOLLOWED * (maximum - step.fidelity) for step in steps])
-        return np.asarray(np.exp(mean + (at[:, :-1] - centre) @ slope) * amounts)
+        return np.asarray(np.exp(mean + (at - centre) @ slope))
 
 
 def expected_improvement(mean: Array, deviation: Array, best: float) -> Array:

@@ -44,6 +44,7 @@ class Pbt:
         name="pbt",
         family="population",
         summary="population-based training: copy the weights of the better, perturb what may change",
+        version="2",
         capabilities=frozenset({"conditional", "fidelity", "mutation", "asynchronous"}),
         paper="Jaderberg et al. 2017, Population based training of neural networks, arXiv:1711.09846",
     )
@@ -84,10 +85,9 @@ class Pbt:
         self._ready.append(place)
 
     def _after(self, fidelity: int) -> int:
-        """The end of the next interval."""
-        interval = self._fidelity.maximum / INTERVALS
-        reached = math.floor(fidelity / interval + 1e-9)
-        return max(self._fidelity.clamp((reached + 1) * interval), min(fidelity, self._fidelity.maximum))
+        """The end of the next interval; each ends at the allowed fidelity nearest to its eighth."""
+        ends = (self._fidelity.clamp(self._fidelity.maximum * k / INTERVALS) for k in range(1, INTERVALS + 1))
+        return next((end for end in ends if end > fidelity), self._fidelity.maximum)
 
     def _exploit(self, member: _Member) -> None:
         """Where ``member`` is one of the worst, make it a perturbed copy of one of the best."""

@@ -122,18 +122,21 @@ class Process:
         """Covariance with what was seen: (m, width) -> (m, n)."""
         return _matern(squared_distances(self._kernel.scaled(points), self._scaled, self._norms))
 
-    def deviation(self, points: Array) -> Array:
-        """The posterior standard deviation of the signal, without noise: (m, width) -> (m, outputs)."""
-        reached = solve_triangular(self._factor, self._reach(points).T, lower=True)
-        left = np.maximum(1.0 - (reached**2).sum(0), 1e-10)
-        return np.asarray(np.sqrt(left[:, None] * self.variance))
+    def posterior(self, points: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the signal, without noise: (m, width) -> twice (m, outputs)."""
+        reached = self._reach(points)
+        explained = solve_triangular(self._factor, reached.T, lower=True, overwrite_b=False)
+        left = np.maximum(1.0 - squared_norms(explained.T), 1e-10)
+        return self._mean + reached @ self._weights, np.sqrt(left[:, None] * self.variance)
 
 
-def fit(points: Array, target: Array, start: Kernel | None = None, iterations: int = 200) -> Kernel:
+def fit(
+    points: Array, target: Array, start: Kernel | None = None, iterations: int = 200, most: int = MOST_FITTED
+) -> Kernel:
     """The kernel of greatest marginal likelihood for one ``target`` (n,), standardised, under a weak prior that keeps
-    length scales near the size of the cube; looked for from ``start`` on."""
-    if len(points) > MOST_FITTED:
-        chosen = np.random.default_rng(0).permutation(len(points))[:MOST_FITTED]
+    length scales near the size of the cube; looked for from ``start`` on, over ``most`` of the points."""
+    if len(points) > most:
+        chosen = np.random.default_rng(0).permutation(len(points))[:most]
         points, target = points[chosen], target[chosen]
     centred = (target - target.mean()) / max(float(target.std()), 1e-12)
     squares = (points[:, None, :] - points[None, :, :]) ** 2  # (n, n, width)

@@ -1,5 +1,7 @@
 """What every strategy in the catalogue promises: the suite that ships with the package, over all of them."""
 
+import random
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -7,14 +9,15 @@ import pytest
 from suite.catalog import PERSON, STRATEGIES, load_strategy, select, strategy_names
 from suite.runs.machine import package_version
 from suite.runs.memory import RunError
+from suite.search.baselines import Random
 from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, Strategy, StrategyInfo, Trial, refusal
-from suite.testing import Rehearsal, StrategyContract, problem
+from suite.testing import LoggedRun, Rehearsal, StrategyContract, problem
 from tests.examples.climber import Climber
 
 ASK_AND_TELL = select(STRATEGIES, ["*"])  # without a person, who proposes nothing alone, and programs
 PROGRAMS = [name for name in strategy_names() if name not in [*ASK_AND_TELL, PERSON]]
 SLOW = {"gp", "gp-constrained", "ngopt"}  # they think long at every step
-SMAC = {"smac-gp", "smac-mf", "smac-rf"}
+OTHERS = {"smac-gp", "smac-mf", "smac-rf", "qlognehvi"}
 
 
 def installed(name: str) -> type[Strategy]:
@@ -25,24 +28,45 @@ def installed(name: str) -> type[Strategy]:
 
 
 class TestCatalogue(StrategyContract):
-    @pytest.fixture(params=[name for name in ASK_AND_TELL if name not in SLOW | SMAC])
+    @pytest.fixture(params=[name for name in ASK_AND_TELL if name not in SLOW | OTHERS])
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
         return installed(request.param)
 
 
 class TestSlow(StrategyContract):
     trials = 13  # of Gaussian processes, ten at random and then the model's
+    kills = (0.8,)
 
     @pytest.fixture(params=sorted(SLOW))
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
         return installed(request.param)
 
 
-class TestSmac(StrategyContract):
-    trials = 13
-    needs_hash_seed = True
+class TestBotorch(StrategyContract):
+    trials = 11  # ten Sobol points and then the model's
+    kills = (0.9,)
 
-    @pytest.fixture(params=sorted(SMAC))
+    @pytest.fixture(params=["qlognehvi"])
+    def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
+        return installed(request.param)
+
+
+class TestSmac(StrategyContract):
+    trials = 9  # five of the initial design and then the model's
+    needs_hash_seed = True
+    kills = (0.8,)
+
+    @pytest.fixture(params=["smac-gp", "smac-rf"])
+    def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
+        return installed(request.param)
+
+
+class TestSmacMultiFidelity(StrategyContract):
+    trials = 30  # 27 on the lowest rung and then promotions
+    needs_hash_seed = True
+    kills = (0.8,)
+
+    @pytest.fixture(params=["smac-mf"])
     def factory(self, request: pytest.FixtureRequest) -> type[Strategy]:
         return installed(request.param)
 
@@ -112,3 +136,48 @@ def test_going_on_from_a_failed_trial_is_a_breach(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Scripted, "answers", [Proposal(HALF, 27), Proposal(HALF, 27, parent=1)])
     with pytest.raises(RunError, match="not a completed trial"):
         list(Rehearsal(Scripted, problem("single"), failing=1.0).proposals(9))
+
+
+class Astray:
+    """Draws from a generator that is not its own."""
+
+    info = StrategyInfo("astray", family="examples", summary="for tests")
+
+    def __init__(self, given: Problem) -> None:
+        self.fidelity = given.fidelity.maximum
+
+    def ask(self) -> Proposal:
+        return Proposal({"x": random.random()}, self.fidelity)
+
+    def tell(self, trial: Trial) -> None:
+        """Nothing is learned."""
+
+
+def test_proposals_that_a_killed_run_would_not_make_again_are_a_breach(tmp_path: Path) -> None:
+    run = LoggedRun(Astray, problem("single"), 10, tmp_path)
+    run.go_on()
+    run.cut(0.8)
+    with pytest.raises(RunError, match="strategy astray is not deterministic"):
+        run.go_on()
+
+
+def test_a_killed_run_is_told_again_what_it_was_told(tmp_path: Path) -> None:
+    """Values, joules and failures come from the log as they went into it."""
+    Remembering.told.clear()
+    run = LoggedRun(Remembering, problem("mixed"), 20, tmp_path)
+    run.go_on()
+    undisturbed = Remembering.told.copy()
+    assert {trial.status for trial in undisturbed} == {"ok", "failed"}
+    Remembering.told.clear()
+    run.cut(0.8)
+    run.go_on()
+    assert Remembering.told == undisturbed
+
+
+class Remembering(Random):
+    """Random search that keeps what it is told."""
+
+    told: ClassVar[list[Trial]] = []
+
+    def tell(self, trial: Trial) -> None:
+        self.told.append(trial)

@@ -56,6 +56,16 @@ def test_values_that_no_two_seeds_agree_on_are_no_evidence(rows: pd.DataFrame, s
     assert not evidence(Curves(random, spec), spec).overall.enough
 
 
+def test_energy_is_ordered_well_or_all_take_nearly_the_same() -> None:
+    good, poor = Agreement(40, 0.75, 0.8), Agreement(40, 0.6, 0.8)
+    assert Evidence(good, good, good, energy=0.9, energy_error=0.5).enough
+    assert Evidence(good, good, good, energy=0.1, energy_error=0.05).enough
+    assert not Evidence(good, good, good, energy=0.1, energy_error=0.2).enough
+    assert not Evidence(good, poor, good, energy=0.9, energy_error=0.05).enough
+    assert not Evidence(poor, good, good, energy=0.9, energy_error=0.05).enough
+    assert not Evidence(Agreement(40, 0.1, -0.1), good, good, energy=0.9, energy_error=0.05).enough
+
+
 def test_a_table_without_evidence_replays_what_was_recorded_and_says_so(
     noisy: str, table: Path, tmp_path: Path, spec: TaskSpec
 ) -> None:
@@ -63,7 +73,7 @@ def test_a_table_without_evidence_replays_what_was_recorded_and_says_so(
     task.write_text(Path(noisy.rpartition(":")[0]).read_text())
     rows, facts = read_table(table, spec)
     nothing = Agreement(0, None, None)
-    poor = Evidence(nothing, nothing, nothing, None).to_record()
+    poor = Evidence(nothing, nothing, nothing, None, None).to_record()
     write_table(rows, Facts(**{**vars(facts), "evidence": poor}), tmp_path / "noisy.parquet")
     _, recorded, found, _ = load_recorded(f"{task}:TASK")
     known = recorded.energies([*Curves(rows, spec).configurations])

@@ -5,6 +5,7 @@ import posixpath
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -214,6 +215,14 @@ def test_boards_are_never_pooled(tmp_path: Path) -> None:
     assert "Boards are never pooled" in page.text
     assert "on cpu, 2 workers" in page.text
     assert sum(tag == "form" for tag, _ in page.tags) == 2
+
+
+def test_program_boards_stand_apart(tmp_path: Path) -> None:
+    logs = make_logs(directory=tmp_path)
+    program = [replace(log, header=replace(log.header, program=True)) for log in logs]
+    titles = [each.title for each in separate(logs + program)]
+    assert len(titles) == 2
+    assert ["programs" in title for title in titles] == [False, True]
 
 
 def test_a_board_that_cannot_be_scored_is_refused(tmp_path: Path) -> None:

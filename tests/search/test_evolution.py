@@ -109,6 +109,22 @@ def test_pbt_trains_its_population_in_intervals() -> None:
     assert all(proposal.parent is None for proposal in first)
 
 
+@pytest.mark.parametrize(
+    "fidelity",
+    [Fidelity("epochs", 1, 30), Fidelity("epochs", 1, 12), Fidelity("steps", 20, 600, 20), Fidelity("epochs", 1, 3)],
+    ids=str,
+)
+def test_pbt_trains_its_members_in_full_whatever_the_intervals_are_rounded_to(fidelity: Fidelity) -> None:
+    strategy = Pbt(problem("mixed", fidelity))
+    asked: dict[int, Proposal] = {}
+    for number in range(1, 3 * MEMBERS * INTERVALS):
+        proposal = asked[number] = ask(strategy)
+        assert proposal.parent is None or proposal.fidelity > asked[proposal.parent].fidelity
+        strategy.tell(Trial(number, proposal, "ok", (float(number),)))
+    full = [proposal for proposal in asked.values() if proposal.fidelity == fidelity.maximum]
+    assert len(full) >= MEMBERS
+
+
 def test_pbt_lets_the_worst_go_on_from_the_best() -> None:
     """Jaderberg et al. 2017: the weights are copied as they are, what may change is perturbed."""
     setting = problem("mixed", Fidelity("epochs", 1, 80))
