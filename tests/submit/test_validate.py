@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.catalog import load_meter
 from suite.runs.board import find_logs
 from suite.runs.log import read_log
 from suite.score.board import score
@@ -64,6 +65,22 @@ def test_every_failure_is_listed_at_once_with_file_and_line(mutant: Path, check:
     names = [path.relative_to(mutant).as_posix() for path in (first, second)]
     assert (names[1], 1, "header") in found
     assert {line for file, line, _ in found if file == names[0]} == {6}
+
+
+def test_counters_are_held_to_what_a_package_can_draw(mutant: Path, check: Check) -> None:
+    """The same runs, as if a counter had metered them: nothing declared stands behind their energy."""
+    info = load_meter("rapl").info
+    meter = {"component": "cpu", "meter": "rapl", "tier": "measured", "source": "package-0", "reason": "asked for"}
+    meter |= {"factor": info.factor, "tick_seconds": info.tick_seconds}
+    forge.edit(
+        mutant / "board.json", lambda record: record["sources"].update(meters=["rapl"], reasons={"cpu": "asked for"})
+    )
+    for path in [*forge.logs(mutant), *forge.calibrations(mutant)]:
+        edit_log(path, lambda records: records[0].update(meters=[meter]))
+    assert check(mutant).passed, as_text(check(mutant))
+    path = forge.logs(mutant, LOG)[0]
+    edit_log(path, lambda records: records[-1]["segments"].append(["idle", None, {"cpu": 900_000_000}, 0, 10**9]))
+    assert rules(check(mutant)) == {"plausibility"}
 
 
 def test_submitted_scores_are_ignored(mutant: Path, check: Check) -> None:

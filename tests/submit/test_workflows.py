@@ -105,6 +105,8 @@ def test_a_pull_request_is_validated_and_summed_up(published: Published, tmp_pat
     made = script("validate_submissions.py", checkout, checkout, names=names, GITHUB_STEP_SUMMARY=str(summary))
     assert made.returncode == 0, made.stdout + made.stderr
     assert "accepted" in summary.read_text()
+    without = script("validate_submissions.py", checkout, tmp_path, names=names, GITHUB_STEP_SUMMARY=str(summary))
+    assert without.returncode == 1  # the register of the base branch counts, and there is none
 
 
 @pytest.mark.parametrize("name", ["results/0.1/nonces.csv", "results/../suite/cli.py", "results/0.1/practice/x"])
