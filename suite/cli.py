@@ -23,11 +23,13 @@ from suite.commands.check import check
 from suite.commands.constants import constants
 from suite.commands.doctor import doctor
 from suite.commands.estimate import estimate
+from suite.commands.export import export, export_model
 from suite.commands.manual import manual
 from suite.commands.rank import rank, report
 from suite.commands.record import record
 from suite.commands.run import demo, run
 from suite.commands.schedule import schedule
+from suite.commands.submit import submit
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -44,7 +46,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(list_, describe, doctor, estimate, run, status, merge, manual, rank, report, schedule),
-    *(check, agree, demo, constants, record),
+    *(check, agree, demo, constants, record, submit, export, export_model),
 )
 for command in COMMANDS:
     cli.add_command(command)

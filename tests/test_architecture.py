@@ -37,6 +37,16 @@ MAY_IMPORT = {
         "suite.score",
     },
     "suite.score": {"suite.space", "suite.task", "suite.search", "suite.energy", "suite.runs.log"},
+    "suite.submit": {
+        "suite",
+        "suite.space",
+        "suite.task",
+        "suite.search",
+        "suite.energy",
+        "suite.catalog",
+        "suite.runs",
+        "suite.score",
+    },
     "suite.report": {"suite", "suite.task", "suite.energy", "suite.score", "suite.runs.log"},
     "tasks": {"suite.task", "suite.data"},
 }

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from suite import demonstration
+from suite.cli import cli
 from suite.replay.board import ReplayBoard, ReplaySettings
 from suite.runs.board import Board, BoardError, Settings, find_logs
 from suite.runs.jobs import Silent
@@ -135,3 +138,22 @@ def test_settings_that_make_no_sense(wrong: dict[str, float]) -> None:
 
 def test_board_json_says_that_it_is_a_replay(board: Path) -> None:
     assert json.loads((board / "board.json").read_text())["settings"]["replay"] is True
+
+
+def test_the_demo_shows_the_replayed_board_beside_the_live_one(
+    noisy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demonstration, "TASKS", (noisy,))
+    monkeypatch.setattr(demonstration, "STRATEGIES", ("random",))
+    monkeypatch.setattr(demonstration, "SEEDS", (0,))
+    monkeypatch.setattr(demonstration, "REPLAYED_STRATEGIES", ("random", "hyperband"))
+    monkeypatch.setattr(demonstration, "REPLAYED_SEEDS", (0, 1))
+    monkeypatch.setattr(demonstration, "replayed_tasks", lambda: [noisy])
+    out = tmp_path / "demo"
+    shown = CliRunner().invoke(cli, ["demo", "--out", str(out)])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.index("(estimated)") < shown.output.index("(replay)")
+    assert "4 of 4 replayed runs ended" in shown.output
+    page = (out / "report" / "index.html").read_text()
+    assert "Replay energy" in page
+    assert "Estimated energy" in page
