@@ -143,6 +143,7 @@ def of_a_calibration(metadata: Metadata, board: BoardFile, spec: TaskSpec, seed:
 def _of_any(metadata: Metadata, board: BoardFile, spec: TaskSpec, seed: int) -> dict[str, Any]:
     return {
         "task": json.loads(json.dumps(spec.to_record())),
+        "memory_gib": board.settings.memory_gib,
         "seed": seed,
         "variant": 0,
         "jobs": board.settings.jobs,

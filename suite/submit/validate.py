@@ -373,6 +373,7 @@ _SETTINGS = schema.exactly(
     crosscheck=schema.one_of(True, False),
     variant=schema.one_of(0),
     program=schema.one_of(True, False),
+    memory_gib=schema.optional(_POSITIVE),
 )
 _SOURCES = schema.exactly(
     meters=schema.listing(schema.one_of(*METERS), 8), reasons=schema.mapping(schema.text(2000), 8)
