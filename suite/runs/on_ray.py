@@ -104,6 +104,12 @@ def _started(address: str | None, listen: str) -> ModuleType:
         import ray
     except ImportError as error:
         raise EngineError("the engine ray needs the extra: pip install 'carbon-suite[ray]'") from error
+    own: Any = ray.util  # which has no types
+    if address is None and listen == LOOPBACK and own.get_node_ip_address() != LOOPBACK:
+        raise EngineError(
+            "Ray was imported before this engine was asked for, and would listen on the network: set "
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 before, or name the address to listen on"
+        )
     means: Mapping[str, Any] = (
         {"address": address}
         if address
