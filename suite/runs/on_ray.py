@@ -119,7 +119,8 @@ def _started(address: str | None, listen: str) -> ModuleType:
         _keeping_signals(lambda: ray.init(**means, log_to_driver=False, configure_logging=False))
     except (ConnectionError, RuntimeError) as error:
         raise EngineError(f"Ray cannot be reached or started: {error}") from error
-    return ray
+    module: ModuleType = ray
+    return module
 
 
 def _keeping_signals(begin: Callable[[], object]) -> None:
