@@ -96,6 +96,7 @@ def test_a_read_only_disk_stops_the_board(small_disk: Path) -> None:
     stopped(made, "Read-only file system", str(small_disk))
 
 
+@pytest.mark.slow
 def test_a_limit_on_file_sizes_stops_the_board_and_its_end_lets_it_go_on(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -115,6 +116,7 @@ def drop_the_right_to_write_everywhere() -> None:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_directory_that_must_not_be_written_is_named_and_gone_on_with(tmp_path: Path) -> None:
     board = tmp_path / "board"
     board.mkdir(mode=0o555)

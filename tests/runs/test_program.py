@@ -13,7 +13,7 @@ import pytest
 from suite.runs.board import Board, BoardError, Settings, for_strategies
 from suite.runs.log import LOG_NAME, RunLog, read_log
 from suite.runs.plan import RunPlan
-from tests.conftest import HERE, VALLEY, budget, session
+from tests.conftest import HERE, VALLEY, budget, session, slow
 from tests.runs.programs import SEARCH_SECONDS, TRAIN_SECONDS
 from tests.runs.test_resume import kill_after
 
@@ -119,7 +119,10 @@ def test_a_killed_program_goes_on_bit_for_bit(tmp_path: Path, make_run: MakeRun)
     assert not (tmp_path / "killed" / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("strategy", ["random", "random-common", "cma-es", "hyperband"])
+@pytest.mark.parametrize(
+    "strategy",
+    ["random", "hyperband", *map(slow, ("random-common", "cma-es"))],
+)
 def test_strategies_that_ask_and_tell_search_the_declared_space(run: MakeRun, strategy: str) -> None:
     log = run(DIGITS, strategy, 3)
     assert all(trial.status == "ok" for trial in log.trials), log.trials

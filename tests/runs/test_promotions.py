@@ -7,7 +7,7 @@ import pytest
 from suite.catalog import STRATEGIES, load_strategy, select
 from suite.runs.log import RunLog
 from suite.runs.machine import package_version
-from tests.conftest import HERE, budget
+from tests.conftest import HERE, budget, slow
 from tests.runs.counted_steps import STEP_SECONDS
 
 STEPS = f"{HERE / 'runs' / 'counted_steps.py'}:TASK"
@@ -25,12 +25,15 @@ MULTI_FIDELITY = [
 ]
 
 
+QUICK = ("asha", "hyperband", "pbt")  # the others are made with the slow tests
+
+
 def test_none_is_left_out() -> None:
     names = select(STRATEGIES, ["*"])
     assert [name for name in names if "fidelity" in load_strategy(name).info.capabilities] == MULTI_FIDELITY
 
 
-@pytest.mark.parametrize("name", MULTI_FIDELITY)
+@pytest.mark.parametrize("name", [name if name in QUICK else slow(name) for name in MULTI_FIDELITY])
 def test_only_the_continued_part_of_a_training_is_paid_for(make_run: Callable[..., RunLog], name: str) -> None:
     info = load_strategy(name).info
     if info.extra and package_version(info.library or "") is None:

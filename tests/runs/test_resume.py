@@ -12,7 +12,7 @@ import pytest
 from suite.runs.lines import encode
 from suite.runs.log import LOG_NAME, RunLog, read_log, read_records
 from suite.runs.plan import RunPlan
-from tests.conftest import SCRIPTED, VALLEY, budget, script, session
+from tests.conftest import SCRIPTED, VALLEY, budget, script, session, slow
 
 MakeRun = Callable[..., RunLog]
 
@@ -33,7 +33,7 @@ def kill_after(plan: RunPlan, directory: Path, trials: int) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize("strategy", ["random", "sobol", "tpe", "hyperband"])
+@pytest.mark.parametrize("strategy", ["tpe", "hyperband", *map(slow, ("random", "sobol"))])
 def test_a_killed_run_goes_on_to_the_same_proposals(tmp_path: Path, make_run: MakeRun, strategy: str) -> None:
     plan = RunPlan(VALLEY, strategy, seed=0, budget=budget(trials=40, v0=7.1), crosscheck=False)
     undisturbed = make_run(VALLEY, strategy, into="undisturbed", budget=plan.budget)
@@ -49,6 +49,7 @@ def test_a_killed_run_goes_on_to_the_same_proposals(tmp_path: Path, make_run: Ma
     assert resumed.microjoules_by_phase()["resume"] > 0
 
 
+@pytest.mark.slow  # the board's, in tests/faults, is quicker
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path, make_run: MakeRun) -> None:
     plan = RunPlan(SCRIPTED, script("Works"), seed=0, budget=budget(trials=60), crosscheck=False)
     rng, ended = random.Random(1), 0

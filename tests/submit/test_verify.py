@@ -83,6 +83,7 @@ def test_random_search_made_worse_is_asked_again_too(mutant: Path, check: Check)
     assert [each.file for each in verification.report().findings] == [path.relative_to(mutant).as_posix()]
 
 
+@pytest.mark.slow
 def test_it_runs_on_data_drawn_after_the_submission(published: Published) -> None:
     given = ("--strategy", published.code, "--trials", 2, "--variant-seeds", 2, "--draw", "key", "--json")
     figures = json.loads(command("submit", "verify", published.root, *given))["figures"]
