@@ -14,6 +14,7 @@ from typing import Final
 
 from suite.catalog import load_task, task_card
 from suite.runs.board import BoardError, Settings, make_runs, training_only
+from suite.runs.files import write_whole
 from suite.runs.jobs import Job, Listener
 from suite.runs.log import RunLog, read_log
 from suite.score.constants import measure_constants, winner
@@ -72,7 +73,6 @@ def write_card(task: str, constants: Constants | None = None) -> Path:
     """Write what the module of ``task`` says, and ``constants`` (None: those that it has), to its card."""
     spec = load_task(task).spec
     path = task_card(task)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(replace(spec, constants=constants or spec.constants).to_record(), indent=2) + "\n")
-    part.replace(path)
+    record = replace(spec, constants=constants or spec.constants).to_record()
+    write_whole(path, f"{json.dumps(record, indent=2)}\n".encode())
     return path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from suite.energy.ledger import JOULES_PER_KWH
-from suite.runs.log import LOG_NAME, RunLog, read_log, read_records
+from suite.runs.log import LOG_NAME, RunLog, log_file, read_log, read_records
 
 _EXPERIMENT: Final = "carbon-suite"
 _LONGEST_PARAMETER: Final = 500
@@ -25,7 +25,7 @@ def to_parquet(path: Path, out: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    log = _file(path)
+    log = log_file(path)
     records, torn = read_records(log)
     if torn:
         raise ExportError(f"{log} ends within a line; go on with its run first")
@@ -63,7 +63,7 @@ def to_mlflow(path: Path, uri: str) -> str:
         from mlflow.tracking import MlflowClient
     except ImportError as error:
         raise ExportError("MLflow is not installed: pip install 'carbon-suite[mlflow]'") from error
-    log = read_log(_file(path))
+    log = read_log(path)
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name(_EXPERIMENT)
     number = experiment.experiment_id if experiment else client.create_experiment(_EXPERIMENT)
@@ -88,10 +88,6 @@ def from_mlflow(run: str, uri: str, out: Path) -> None:
     kept = Path(download_artifacts(run_id=run, artifact_path=LOG_NAME, tracking_uri=uri))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(kept.read_bytes())
-
-
-def _file(path: Path) -> Path:
-    return path / LOG_NAME if path.is_dir() else path
 
 
 def _columns(record: Mapping[str, Any]) -> dict[str, Any]:

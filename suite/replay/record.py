@@ -26,6 +26,7 @@ from suite.replay.evidence import evidence
 from suite.replay.recorded import Curves, Fitted
 from suite.replay.table import Facts, failures, frame, table_path, write_table
 from suite.runs.board import BoardError, Settings, make_runs, training_only
+from suite.runs.glance import has_ended
 from suite.runs.jobs import Job, Listener
 from suite.runs.log import LOG_NAME, RunLog, TrialEnd, read_log
 from suite.search.baselines import Sobol
@@ -82,6 +83,7 @@ class Recording:
         self._settings, self._sources = settings, settings.select_meters()
         self._amounts = amounts
         self._origins: dict[str, str] = {}
+        self._whole_logs: dict[Path, RunLog] = {}
 
     @property
     def parts(self) -> int:
@@ -101,7 +103,7 @@ class Recording:
         if not any(trial.curve for log in logs for trial in log.trials):
             raise BoardError(f"{self._directory}: nothing has been recorded yet; give it more minutes")
         for jobs in self._stages():
-            if not all(_ended(job) for job in jobs):
+            if not all(has_ended(job.directory) for job in jobs):
                 break
         path = table_path(task_card(self._task))
         rows = frame(logs, self._origins)
@@ -156,7 +158,7 @@ class Recording:
         return Job(f"{self._spec.name} {folder}", plan, self._directory / folder)
 
     def _run(self, jobs: Sequence[Job], listener: Listener, until_monotonic: float) -> bool:
-        missing = [job for job in jobs if not _ended(job)]
+        missing = [job for job in jobs if not has_ended(job.directory)]
         results = make_runs(missing, self._settings, self._sources, self._directory, listener, until_monotonic)
         failed = [f"{result.job.name}: {result.message}" for result in results if not result.ok]
         if failed:
@@ -164,8 +166,17 @@ class Recording:
         return len(results) == len(missing)
 
     def _logs(self) -> list[RunLog]:
-        logs = [read_log(path) for path in sorted(self._directory.rglob(LOG_NAME))]
+        logs = [self._log(path) for path in sorted(self._directory.rglob(LOG_NAME))]
         return sorted(logs, key=lambda log: log.header.seed)
+
+    def _log(self, path: Path) -> RunLog:
+        """Read once, when it has ended: every stage looks at all of them."""
+        if path in self._whole_logs:
+            return self._whole_logs[path]
+        log = read_log(path)
+        if log.ended is not None:
+            self._whole_logs[path] = log
+        return log
 
     def _ranked(self, configurations: Sequence[Configuration]) -> list[Configuration]:
         """Those of the ``configurations`` that came to a value under seed 0, the best by validation first."""
@@ -245,8 +256,3 @@ def _count_chunks(count: int) -> int:
 
 def _chunks(configurations: Sequence[Configuration]) -> list[Sequence[Configuration]]:
     return [configurations[start : start + CHUNK] for start in range(0, len(configurations), CHUNK)]
-
-
-def _ended(job: Job) -> bool:
-    path = job.directory / LOG_NAME
-    return path.exists() and read_log(path).ended is not None

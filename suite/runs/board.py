@@ -34,6 +34,7 @@ from suite.runs.metering import node_of, open_meters, write_node
 from suite.runs.plan import ByHand, RunPlan
 from suite.runs.processes import LocalRuns
 from suite.search.strategy import is_program
+from suite.task import TaskSpec
 
 BOARD_NAME = "board.json"
 FULL_BUDGET = 40.0  # random trainings; the frozen constants hold for this one (docs/scoring.md)
@@ -156,6 +157,19 @@ class Reference:
         return max(SHORTEST_TIME_LIMIT_SECONDS, TIME_LIMIT_FACTOR * self.default_seconds)
 
 
+def budget_of(settings: Settings, reference: Reference, spec: TaskSpec) -> Budget:
+    """The budget of each run on a task whose default took ``reference``."""
+    m_t = spec.constants.m_t if spec.constants else 1.0
+    return Budget(
+        multiple=settings.budget,
+        microjoules=round(settings.budget * m_t * reference.default_microjoules),
+        trials=None,
+        default_microjoules=reference.default_microjoules,
+        default_trainings=reference.trainings,
+        v0=reference.v0,
+    )
+
+
 class Board:
     """The directory of a board. Opening it fixes the settings, or checks that they are those it was made with.
 
@@ -269,15 +283,7 @@ class Board:
                 f"{self.directory} was started with version {reference.version} of task {task}, "
                 f"and version {spec.version} is installed; start a new directory"
             )
-        m_t = spec.constants.m_t if spec.constants else 1.0
-        return Budget(
-            multiple=self.settings.budget,
-            microjoules=round(self.settings.budget * m_t * reference.default_microjoules),
-            trials=None,
-            default_microjoules=reference.default_microjoules,
-            default_trainings=reference.trainings,
-            v0=reference.v0,
-        )
+        return budget_of(self.settings, reference, spec)
 
     def _plan(self, task: str) -> RunPlan:
         """A run on ``task``, which says neither strategy nor seed yet."""

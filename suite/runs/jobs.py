@@ -144,11 +144,11 @@ def run_jobs(
 
 def elsewhere(job: Job) -> Job:
     """``job`` as a process in another folder finds it."""
-    plan = replace(job.plan, task=_absolute(job.plan.task), strategy=_absolute(job.plan.strategy))
+    plan = replace(job.plan, task=absolute_reference(job.plan.task), strategy=absolute_reference(job.plan.strategy))
     return replace(job, plan=plan, directory=job.directory.resolve())
 
 
-def _absolute(name: str) -> str:
+def absolute_reference(name: str) -> str:
     file, colon, attribute = name.rpartition(":")
     return f"{Path(file).resolve()}:{attribute}" if colon and file.endswith(".py") else name
 

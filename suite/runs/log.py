@@ -280,9 +280,14 @@ def _decoded(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         yield record
 
 
+def log_file(path: Path) -> Path:
+    """The log at ``path``: the file, or the run directory that holds it."""
+    return path / LOG_NAME if path.is_dir() else path
+
+
 def read_log(path: Path) -> RunLog:
     """Read the log at ``path`` (the file, or the run directory that holds it). Raises ``LogError``."""
-    path = path / LOG_NAME if path.is_dir() else path
+    path = log_file(path)
     lines, torn = read_lines(path)
     if not lines:
         raise LogError(f"{path}: this log holds no whole record; remove it, and the run starts anew")

@@ -33,6 +33,7 @@ from suite.runs.machine import package_version
 from suite.runs.plan import RunPlan
 from suite.runs.program import posed
 from suite.runs.trial import Order, Outcome, make
+from suite.search.strategy import Search
 from suite.task import Task
 
 
@@ -81,15 +82,9 @@ class Line:
 
 
 def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, variant: int, program: str) -> None:
+    """Make what is ordered over ``line``, until it is closed. program: the plan of a run on a program board."""
     try:
-        task = load_task(task_name)
-        if keeps_checkpoints:
-            import torch  # noqa: F401  # what writing the first checkpoint would load
-        pin_threads(device)
-        data = task.load(variant)
-        warm_up(task, data, device)
-        if program:
-            task = posed(task, RunPlan.from_json(program), line.search)
+        task, data = prepared(task_name, device, keeps_checkpoints, variant, program, line.search)
     except Exception as error:
         line.say(**complaint(task_name, error))
         return
@@ -100,6 +95,20 @@ def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, vari
             line.conclude(make(task, data, order, device, line.enter))
         except DiskError as error:
             line.say(disk=str(error))
+
+
+def prepared(
+    task_name: str, device: str, keeps_checkpoints: bool, variant: int, program: str, search: Search
+) -> tuple[Task, Any]:
+    """A task and its data, with all loaded and warm that a first trial would else be charged for. program: the plan of
+    a run on a program board, in which ``search`` marks outer steps; else empty."""
+    task = load_task(task_name)
+    if keeps_checkpoints:
+        import torch  # noqa: F401  # what writing the first checkpoint would load
+    pin_threads(device)
+    data = task.load(variant)
+    warm_up(task, data, device)
+    return (posed(task, RunPlan.from_json(program), search) if program else task), data
 
 
 def complaint(task_name: str, error: Exception) -> dict[str, str]:

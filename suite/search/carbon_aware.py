@@ -71,7 +71,7 @@ class CarbonAware:
         self._rungs = sorted({clamp(maximum / ETA**k) for k in range(depth + 1)})
         self._number = 0
         self._outstanding: dict[int, _Step] = {}
-        self._candidates: deque[tuple[Configuration, Array]] = deque(maxlen=CANDIDATES)
+        self._candidates: deque[tuple[str, Configuration, Array]] = deque(maxlen=CANDIDATES)  # spelt, and encoded
         self._best_of: dict[str, _Step] = {}  # by configuration: the furthest that it was trained, without failure
         self._configurations: list[Configuration] = []  # of the results, as the four lists below
         self._rows: list[Array] = []
@@ -158,14 +158,14 @@ class CarbonAware:
         """Candidates at the lowest rung, and the next rung of what is known."""
         order = np.argsort(scores, kind="stable")
         fresh = self._from_sobol(NEW if self._candidates else CANDIDATES // 2) + self._near(order[:PARENTS])
-        self._candidates.extend(zip(fresh, self._encode(fresh), strict=True))
-        known = self._best_of.keys() | {canonical(step.configuration) for step in self._outstanding.values()}
+        self._candidates.extend(zip(map(canonical, fresh), fresh, self._encode(fresh), strict=True))
+        busy = {canonical(step.configuration) for step in self._outstanding.values()}
+        known = self._best_of.keys() | busy
         steps = [
             _Step(configuration, row, self._rungs[0])
-            for configuration, row in self._candidates
-            if canonical(configuration) not in known
+            for spelt, configuration, row in self._candidates
+            if spelt not in known
         ]
-        busy = {canonical(step.configuration) for step in self._outstanding.values()}
         for spelt, step in self._best_of.items():
             higher = [rung for rung in self._rungs if rung > step.fidelity]
             if spelt not in busy and higher:

@@ -44,11 +44,6 @@ class Cube:
         )
 
 
-def from_unit_cube(space: ConfigurationSpace, point: np.ndarray) -> Configuration:
-    """The configuration at ``point`` (hyper-parameters,), once; see ``Cube``."""
-    return Cube(space).configuration(point)
-
-
 def _finder(hyperparameter: Hyperparameter[Any, Any]) -> Callable[[float], Value]:
     """What gives the value at a coordinate."""
     match hyperparameter:

@@ -4,20 +4,17 @@ Run as ``python -P -m suite.submit.again TASK DEVICE KEEP PLAN``: it says that i
 line of its input with its outcome and CPU times by phase. PLAN: of a run on a program board, else empty.
 """
 
-import os
 import sys
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
-from suite.catalog import load_task
 from suite.energy.ledger import Phase
 from suite.energy.processes import own_cpu_ns
-from suite.runs.plan import RunPlan
-from suite.runs.program import posed
 from suite.runs.trial import Order, Outcome, make
-from suite.runs.worker import pin_threads, warm_up
+from suite.runs.worker import prepared
+from suite.submit.answers import own_output, say
 
 BOARDS_VARIANT: Final = 0
 
@@ -40,27 +37,14 @@ class Phases:
 
 
 def main(task_name: str, device: str, keep: str, plan: str) -> int:
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a task may print what it likes
-    task = load_task(task_name)
-    if keep:
-        import torch  # noqa: F401  # what writing a checkpoint would load within the first trial
-    pin_threads(device)
-    data = task.load(BOARDS_VARIANT)
-    warm_up(task, data, device)
-    if plan:
-        task = posed(task, RunPlan.from_json(plan), nullcontext)
-    _say(answers, ready=True)
+    answers = own_output()  # a task may print what it likes
+    task, data = prepared(task_name, device, bool(keep), BOARDS_VARIANT, plan, nullcontext)
+    say(answers, ready=True)
     for line in sys.stdin.buffer:
         phases = Phases()
         outcome: Outcome = make(task, data, Order(**orjson.loads(line)), device, phases.enter)
-        _say(answers, outcome=outcome.to_record(), cpu_ns=phases.leave())
+        say(answers, outcome=outcome.to_record(), cpu_ns=phases.leave())
     return 0
-
-
-def _say(answers: Any, **message: Any) -> None:
-    answers.write(orjson.dumps(message) + b"\n")
-    answers.flush()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ status, validation value, joules): all that a run tells a strategy comes from th
 or with nothing, and the CPU time that it has used.
 """
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -22,12 +21,12 @@ from suite.runs.program import as_asked
 from suite.runs.session import build
 from suite.runs.trial import Outcome
 from suite.search.strategy import Signal
+from suite.submit.answers import own_output, say
 from suite.task import TaskSpec
 
 
 def main(reference: str, file: str) -> int:
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a strategy may print what it likes
+    answers = own_output()  # a strategy may print what it likes
     problem = orjson.loads(Path(file).read_bytes())
     plan, task = RunPlan.from_json(problem["plan"]), TaskSpec.from_record(problem["task"])
     began = time.process_time_ns()
@@ -35,7 +34,7 @@ def main(reference: str, file: str) -> int:
     spec, info = as_asked(task, factory.info)
     trials = Trials(spec, info, plan.budget.v0, plan.budget.default_microjoules / 1e6)
     strategy = build(factory, plan, task, trials)
-    _say(answers, info={"name": info.name, "version": info.version}, cpu_ns=time.process_time_ns() - began)
+    say(answers, info={"name": info.name, "version": info.version}, cpu_ns=time.process_time_ns() - began)
     for line in sys.stdin.buffer:
         told: dict[str, Any] = orjson.loads(line)
         answer = None
@@ -45,13 +44,8 @@ def main(reference: str, file: str) -> int:
         else:
             asked = strategy.ask()
             answer = proposal_to_record(asked if isinstance(asked, Signal) else trials.accept(asked))
-        _say(answers, answer=answer, cpu_ns=time.process_time_ns() - began)
+        say(answers, answer=answer, cpu_ns=time.process_time_ns() - began)
     return 0
-
-
-def _say(answers: Any, **message: Any) -> None:
-    answers.write(orjson.dumps(message) + b"\n")
-    answers.flush()
 
 
 if __name__ == "__main__":

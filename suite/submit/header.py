@@ -13,8 +13,7 @@ from suite.catalog import STRATEGIES, load_meter, load_strategy, load_task, task
 from suite.energy.meter import Means as MeterMeans
 from suite.energy.meter import MeterInfo
 from suite.energy.processes import ProcessTree
-from suite.runs.board import Reference, Settings, training_only
-from suite.runs.log import Budget
+from suite.runs.board import Reference, Settings, budget_of, training_only
 from suite.runs.plan import RunPlan
 from suite.runs.program import declared_spec
 from suite.submit.layout import Metadata
@@ -151,19 +150,6 @@ def _of_any(metadata: Metadata, board: BoardFile, spec: TaskSpec, seed: int) -> 
         "machine": metadata.environment,
         "meters": board.meter_records,
     }
-
-
-def budget_of(settings: Settings, reference: Reference, spec: TaskSpec) -> Budget:
-    """The budget of each run on a task, by the rule of the board (``suite.runs.board.Board.budget_of``)."""
-    m_t = spec.constants.m_t if spec.constants else 1.0
-    return Budget(
-        multiple=settings.budget,
-        microjoules=round(settings.budget * m_t * reference.default_microjoules),
-        trials=None,
-        default_microjoules=reference.default_microjoules,
-        default_trainings=reference.trainings,
-        v0=reference.v0,
-    )
 
 
 def differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:

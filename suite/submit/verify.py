@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from suite.runs.jobs import absolute_reference
 from suite.runs.lineage import lineage
 from suite.runs.log import LOG_NAME, RunHeader, RunLog, TrialEnd, read_log, read_records
 from suite.runs.machine import machine_facts, package_version
@@ -65,11 +66,12 @@ class Verification:
         self.notes: list[str] = []
         self.figures: dict[str, Any] = {"strategy": f"{self.metadata.strategy} {self.metadata.version}"}
         self._count = count
-        self.reference = _absolute(reference) if reference else self._own_reference()
+        self.reference = absolute_reference(reference) if reference else self._own_reference()
         paths = sorted((root / "runs").rglob(LOG_NAME))
         self._logs = {path.relative_to(root).as_posix(): read_log(path) for path in paths}
         self._same = is_same_machine(self.metadata.environment, machine_facts())
         self._speed: dict[str, float] = {}  # CPU seconds of a training of the default here, by task
+        self._logged_speed: dict[str, float] = {}  # the same by the submission's logs
 
     def report(self) -> Report:
         return Report(str(self.root), tuple(self.findings.kept), self.findings.dropped, tuple(self.notes), self.figures)
@@ -160,8 +162,10 @@ class Verification:
 
     def _logged_default(self, task: str) -> float:
         """CPU seconds of a training of the default on the submission's machine."""
-        logs = [read_log(path) for path in sorted((self.root / "calibration" / task).rglob(LOG_NAME))]
-        return sum(cpu_seconds_of(log, log.trials) for log in logs) / len(logs)
+        if task not in self._logged_speed:
+            logs = [read_log(path) for path in sorted((self.root / "calibration" / task).rglob(LOG_NAME))]
+            self._logged_speed[task] = sum(cpu_seconds_of(log, log.trials) for log in logs) / len(logs)
+        return self._logged_speed[task]
 
     def ask_strategies_again(self) -> None:
         """Ask random search, and the submitted strategy where it can be, what their logs say they were asked."""
@@ -267,12 +271,6 @@ def cpu_seconds_of(log: RunLog, ends: Sequence[TrialEnd]) -> float:
 
 def _cpu_seconds(answer: Mapping[str, Any]) -> float:
     return float(sum(answer["cpu_ns"].get(phase, 0) for phase in ("train", "validate"))) / 1e9
-
-
-def _absolute(reference: str) -> str:
-    """FILE.py:CLASS from wherever it is started."""
-    file, colon, name = reference.rpartition(":")
-    return f"{Path(file).resolve()}:{name}" if colon and file.endswith(".py") else reference
 
 
 def _by_plan(drawn: Sequence[Drawn]) -> dict[str, list[Drawn]]:

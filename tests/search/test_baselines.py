@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.search.baselines import grid_points
-from suite.search.cube import Cube, from_unit_cube
+from suite.search.cube import Cube
 from suite.space import canonical
 from suite.testing import SPACES, categories, mixed, single
 
@@ -32,7 +32,7 @@ def test_points_that_differ_in_inactive_hyper_parameters_alone_are_one() -> None
 @settings(max_examples=40, deadline=None)
 def test_a_configuration_goes_into_the_cube_and_comes_back(space: str, seed: int) -> None:
     made = SPACES[space]()
-    configuration = from_unit_cube(made, np.random.default_rng(seed).random(len(made)))
+    configuration = Cube(made).configuration(np.random.default_rng(seed).random(len(made)))
     again = Cube(made).configuration(Cube(made).point(configuration))
     assert again.keys() == configuration.keys()
     for name, value in configuration.items():
@@ -42,4 +42,4 @@ def test_a_configuration_goes_into_the_cube_and_comes_back(space: str, seed: int
 def test_the_ends_of_the_cube_are_legal() -> None:
     for made in (mixed(), single(), categories()):
         for end in (0.0, 1.0):
-            assert from_unit_cube(made, np.full(len(made), end))
+            assert Cube(made).configuration(np.full(len(made), end))
