@@ -48,7 +48,6 @@ class Line:
         self._outlived = 0
 
     def say(self, **message: Any) -> None:
-        synchronize(self._device)
         message["cpu_ns"] = own_cpu_ns()
         self._connection.sendall(orjson.dumps(message) + b"\n")
 
@@ -73,7 +72,7 @@ class Line:
         if outlived:
             reason = f"{outlived} process(es) outlived the trial; a trial must end what it starts"
             outcome = Outcome("failed", reason=reason)
-        self.say(outcome=outcome.to_record())
+        self.say(outcome=settled(outcome, self._device).to_record())
 
     def order(self) -> Order | None:
         """The next order, or None once the run has closed its end."""
@@ -85,6 +84,7 @@ def serve(line: Line, task_name: str, device: str, keeps_checkpoints: bool, vari
     """Make what is ordered over ``line``, until it is closed. program: the plan of a run on a program board."""
     try:
         task, data = prepared(task_name, device, keeps_checkpoints, variant, program, line.search)
+        synchronize(device)
     except Exception as error:
         line.say(**complaint(task_name, error))
         return
@@ -145,6 +145,15 @@ def synchronize(device: str) -> None:
     torch = sys.modules.get("torch")
     if torch is not None and device.startswith("cuda"):
         torch.cuda.synchronize(device)
+
+
+def settled(outcome: Outcome, device: str) -> Outcome:
+    """``outcome``, once all that the trial gave its GPU to do has ended; an error there is the trial's."""
+    try:
+        synchronize(device)
+    except Exception as error:
+        return outcome if outcome.spoils_the_worker else Outcome("failed", reason=f"{type(error).__name__}: {error}")
+    return outcome
 
 
 def limit_memory(gib: str) -> None:

@@ -4,8 +4,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from suite.runs import worker
 from suite.runs.log import RunLog
 from suite.runs.plan import RunPlan
+from suite.runs.trial import Outcome
 from tests.conftest import SCRIPTED, budget, script, session
 from tests.runs.scripts import Fails
 
@@ -40,3 +44,17 @@ def test_a_full_disk_is_no_fault_of_the_trial_that_meets_it(tmp_path: Path) -> N
         content = (tmp_path / "log.jsonl").read_bytes()
         assert content.count(b'{"record":"trial"') == 1
         assert content.count(b'{"record":"lost"') == attempts
+
+
+def test_an_error_that_a_gpu_reports_late_is_the_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels run on after a trial has its values; the worker hears of what became of them when it waits for them."""
+
+    def synchronize(device: str) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(worker, "synchronize", synchronize)
+    late = worker.settled(Outcome("ok", 0.5, 1.5), "cuda")
+    assert late == Outcome("failed", reason="RuntimeError: CUDA error: an illegal memory access was encountered")
+    assert late.spoils_the_worker
+    known = Outcome("failed", reason="RuntimeError: CUDA error: device-side assert triggered")
+    assert worker.settled(known, "cuda") is known
