@@ -54,8 +54,9 @@ _COLUMNS: Final = {
     "tasks": ("name", "version", "tier", "summary"),
     "strategies": ("name", "family", "capabilities", "summary"),
     "meters": ("name", "tier", "available", "summary"),
-    "tables": ("name", "configurations", "trainings", "overall", "best_quarter", "energy_tau", "unseen"),
+    "tables": ("name", "configurations", "overall", "best_quarter", "energy_tau", "unseen"),
 }
+_HEADS: Final = {"configurations": "n", "overall": "all", "best_quarter": "best", "energy_tau": "energy"}
 
 
 def describe(name: str) -> tuple[str, Record]:
@@ -72,7 +73,7 @@ def describe(name: str) -> tuple[str, Record]:
 
 
 def show(kind: str, records: Sequence[Record]) -> None:
-    rows = [{column: record[column] for column in _COLUMNS[kind]} for record in records]
+    rows = [{_HEADS.get(column, column): record[column] for column in _COLUMNS[kind]} for record in records]
     for row, record in zip(rows, records, strict=True):
         if record.get("extra"):
             row["tier"] = f"extra {record['extra']}"
@@ -311,7 +312,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.5g}"
+        return f"{value:.4g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
     return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

@@ -396,7 +396,7 @@ def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path)
         "--seeds",
         "0",
         "--budget",
-        "150",
+        "300",
         "--no-crosscheck",
     ]
     command = [sys.executable, "-P", "-m", "suite.cli", *arguments, "--out", str(tmp_path)]
@@ -407,7 +407,7 @@ def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path)
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=15)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert "run the same command again to go on" in errors
     completed = len(read_log(log).trials)
     assert completed

@@ -7,10 +7,13 @@ and fidelity says what a plan may come to (as in freeze-thaw search, Swersky et 
 stationary kernel over the fidelity), a linear model of the logarithm what it will take (cost-cooled search, Lee et al.
 2020, arXiv:2003.10870). Both learn from the trials of this run alone. It ends where no plan's expected gain is worth
 its joules any more.
+
+A model that is wrong about what longer trainings bring would train shortly for ever, since that is cheap, and never
+hear of it: no rung may take more than half of what has been spent.
 """
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -34,6 +37,7 @@ PARENTS: Final = 5
 GROWTH: Final = 1.5  # the kernel is fitted anew whenever there are so many more results
 MOST_FITTED: Final = 150  # results that it is fitted on
 MOST_RESULTS: Final = 300  # of the latest and the best, that the model is made of
+MOST_OF_A_RUNG: Final = 0.5  # of the joules so far, for trainings that end on the same rung
 WORTHLESS: Final = 1e-4  # expected gain over all that is left, in standard deviations of the results
 
 
@@ -57,6 +61,7 @@ class CarbonAware:
         family="carbon-aware",
         summary="expected improvement per joule over new configurations and promotions; ends when it no longer pays",
         capabilities=frozenset({"conditional", "fidelity", "asynchronous"}),
+        version="2",
         paper="after Swersky et al. 2014, Freeze-thaw Bayesian optimization, arXiv:1406.3896; Lee et al. 2020, "
         "Cost-aware Bayesian optimization, arXiv:2003.10870",
     )
@@ -78,7 +83,7 @@ class CarbonAware:
         self._places: list[float] = []  # of the fidelities
         self._losses: list[float] = []
         self._joules_per_step: list[float] = []
-        self._spent = 0.0
+        self._spent: dict[int, float] = defaultdict(float)  # joules, by the fidelity that they led to
         self._kernel: Kernel | None = None
         self._fitted_to = 0
 
@@ -101,7 +106,7 @@ class CarbonAware:
         self._losses.append(loss(trial, self._problem.goal))
         self._joules_per_step.append(math.log(max(trial.joules, 1e-9) / max(1, step.fidelity - step.start)))
         if trial.number > 0:
-            self._spent += trial.joules
+            self._spent[step.fidelity] += trial.joules
         if trial.status == "ok" and trial.number > 0:
             reached = _Step(step.configuration, step.row, step.fidelity, step.fidelity, trial.number)
             self._best_of[canonical(step.configuration)] = reached
@@ -129,8 +134,9 @@ class CarbonAware:
         amounts = np.array([rung - steps[n].start for n, rung in zip(which, rungs, strict=True)])
         worth = gain / (self._joules_per_unit(rows, at)[which] * amounts)
         best = int(np.argmax(worth))
-        left = self._problem.budget_joules - self._spent
-        if math.isfinite(left) and worth[best] * max(left, 0.0) < WORTHLESS:
+        left = self._problem.budget_joules - sum(self._spent.values())
+        trained_in_full = self._spent[self._rungs[-1]] > 0  # nobody knows before what that brings
+        if trained_in_full and math.isfinite(left) and worth[best] * max(left, 0.0) < WORTHLESS:
             return None
         return steps[int(which[best])]
 
@@ -170,7 +176,10 @@ class CarbonAware:
             higher = [rung for rung in self._rungs if rung > step.fidelity]
             if spelt not in busy and higher:
                 steps.append(_Step(step.configuration, step.row, higher[0], step.fidelity, step.parent))
-        return steps
+        return [step for step in steps if self._may_lead_to(step.fidelity)] or steps
+
+    def _may_lead_to(self, rung: int) -> bool:
+        return self._spent[rung] <= MOST_OF_A_RUNG * sum(self._spent.values())
 
     def _from_sobol(self, count: int) -> list[Configuration]:
         return [self._cube.configuration(point) for point in self._sobol.random(count)]

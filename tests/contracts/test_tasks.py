@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from suite.catalog import load_task, task_names, task_spec
 from suite.data import DataUnavailable
 from suite.space import Configuration, complete
 from suite.task import Checkpoint, Split, Task, TaskSpec
+from tests.conftest import made_once
 
 SPLITS: tuple[Split, ...] = ("validation", "test")
 RANDOM_CONFIGURATIONS, RESUMED_CONFIGURATIONS = 6, 3
@@ -98,10 +100,33 @@ def fingerprints(checkpoints: list[Checkpoint]) -> list[tuple[int, str]]:
     return [(checkpoint.fidelity, fingerprint(checkpoint.state)) for checkpoint in checkpoints]
 
 
-def in_fresh_process(code: str) -> str:
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+@pytest.fixture(scope="session")
+def afresh(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Fingerprints of a first checkpoint of every task that can be loaded, made in the reverse order by a process of
+    its own, once a session."""
+    code = f"""
+import json, runpy, pytest, torch
+torch.set_num_threads(1)
+helpers = runpy.run_path({__file__!r})
+found = {{}}
+for name in reversed(helpers["task_names"]()):
+    try:
+        (checkpoint,) = helpers["loaded"](name).train(1)
+    except pytest.skip.Exception:
+        continue
+    found[name] = helpers["fingerprint"](checkpoint.state)
+print(json.dumps(found))
+"""
+
+    def make(folder: Path) -> None:
+        done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        (folder / "fingerprints.json").write_text(done.stdout.splitlines()[-1])
+
+    fingerprints: Mapping[str, str] = json.loads(
+        (made_once(tmp_path_factory, "afresh", make) / "fingerprints.json").read_text()
+    )
+    return fingerprints
 
 
 def test_specification_survives_json(name: str) -> None:
@@ -132,16 +157,9 @@ def test_same_seed_gives_the_same_training(name: str) -> None:
     assert fingerprints(loaded(name).train(1)) == fingerprints(loaded(name).train(1))
 
 
-def test_same_seed_gives_the_same_training_in_a_fresh_process(name: str) -> None:
+def test_same_seed_gives_the_same_training_in_a_fresh_process(name: str, afresh: Mapping[str, str]) -> None:
     (here,) = loaded(name).train(1)
-    code = f"""
-import runpy, torch
-torch.set_num_threads(1)
-helpers = runpy.run_path({__file__!r})
-(checkpoint,) = helpers["loaded"]({name!r}).train(1)
-print(helpers["fingerprint"](checkpoint.state))
-"""
-    assert in_fresh_process(code) == fingerprint(here.state)
+    assert afresh[name] == fingerprint(here.state)
 
 
 def test_another_seed_gives_another_training(name: str) -> None:

@@ -36,7 +36,7 @@ def test_a_signal_stops_the_board_and_all_its_processes(tmp_path: Path, number: 
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert time.monotonic() - began < SECONDS
-    assert process.returncode == status
+    assert process.returncode == status, errors
     assert "What was completed is kept" in errors
     assert "Traceback" not in errors
     _, alive = psutil.wait_procs(family, timeout=2)

@@ -140,6 +140,7 @@ def test_board_json_says_that_it_is_a_replay(board: Path) -> None:
     assert json.loads((board / "board.json").read_text())["settings"]["replay"] is True
 
 
+@pytest.mark.slow  # the README's demo is run by `tox -e demo`
 def test_the_demo_shows_the_replayed_board_beside_the_live_one(
     noisy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ ACTS = (
 
 
 class Acts:
-    """Proposes each act once, with rising x."""
+    """Proposes each act once, with rising x (of ninety acts)."""
 
     info: ClassVar = StrategyInfo("acts", family="tests", summary="every act once")
     acts = ACTS
@@ -36,7 +36,7 @@ class Acts:
     def ask(self) -> Proposal | Signal:
         if self.asked == len(self.acts):
             return EXHAUSTED
-        act, x = self.acts[self.asked], 0.1 + 0.01 * self.asked
+        act, x = self.acts[self.asked], 0.1 + 0.01 * (self.asked % 90)
         self.asked += 1
         return Proposal({"act": act, "x": x}, self.problem.fidelity.maximum)
 

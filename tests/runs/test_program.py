@@ -103,6 +103,7 @@ def test_an_evaluation_without_a_value_is_charged_and_the_last(
     assert log.ended == "exhausted"
 
 
+@pytest.mark.slow  # a minute of trainings
 def test_a_killed_program_goes_on_bit_for_bit(tmp_path: Path, make_run: MakeRun) -> None:
     plan = RunPlan(DIGITS, "implicit-cg", seed=0, budget=budget(trials=8, v0=0.3), crosscheck=False, program=True)
     given = {"budget": plan.budget, "program": True}
