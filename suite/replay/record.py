@@ -106,7 +106,7 @@ class Recording:
             if not all(has_ended(job.directory) for job in jobs):
                 break
         path = table_path(task_card(self._task))
-        rows = frame(logs, self._origins)
+        rows = frame(logs, self._origins, self._idle_watts)
         curves = Curves(rows, self._spec)
         fitted, found = Fitted.to(curves, self._spec), evidence(curves, self._spec)
         facts = Facts.of(logs[0].header, failures(logs), fitted.to_record(), found.to_record())
@@ -114,6 +114,13 @@ class Recording:
         described = json.dumps(croissant(self._spec, facts, path), indent=2)
         path.with_suffix(".croissant.json").write_text(f"{described}\n")
         return path
+
+    @property
+    def _idle_watts(self) -> float:
+        """Declared watts of the machine at rest that each run was charged, where all is estimated on a CPU: who records
+        beside other work waits for a core, and what the machine took meanwhile is not the training's."""
+        alone = self._settings.device == "cpu" and self._sources.names == ("cpu-time",)
+        return self._settings.idle_watts / self._settings.jobs if alone else 0.0
 
     def _stages(self) -> Iterator[list[Job]]:
         """The jobs, stage by stage: each is chosen by what the ones before have found."""

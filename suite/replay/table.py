@@ -5,6 +5,7 @@ before. A training that failed ends in a row without values, which holds what th
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,14 +94,19 @@ def table_path(card: Path) -> Path:
     return card.with_suffix(".parquet")
 
 
-def frame(logs: Sequence[RunLog], origins: Mapping[str, str]) -> pd.DataFrame:
+def frame(logs: Sequence[RunLog], origins: Mapping[str, str], idle_watts: float = 0.0) -> pd.DataFrame:
     """The rows of recorded trials, in the order of configuration (as first met), seed and fidelity.
 
-    origins: by configuration, in its canonical spelling.
+    origins: by configuration, in its canonical spelling. idle_watts: what the estimate of a CPU's energy charges by the
+    second; it is left out of the seconds in which a training did not compute.
     """
-    rows = [
-        row for log in logs for trial in log.trials if trial.curve is not None for row in _rows(log, trial, origins)
-    ]
+    rows = []
+    for log in logs:
+        waited_ns = _waited(log)
+        for trial in log.trials:
+            if trial.curve is not None:
+                microjoules = trial.microjoules - round(waited_ns[trial.number] / 1000 * idle_watts)
+                rows += _rows(log, trial, microjoules, origins)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict(COLUMNS))
 
 
@@ -110,7 +116,16 @@ def failures(logs: Sequence[RunLog]) -> dict[str, int]:
     return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
 
 
-def _rows(log: RunLog, trial: TrialEnd, origins: Mapping[str, str]) -> list[tuple[Any, ...]]:
+def _waited(log: RunLog) -> dict[int | None, int]:
+    """Nanoseconds in which a trial had no core, by its number."""
+    waited: dict[int | None, int] = defaultdict(int)
+    for segment in log.segments:
+        if segment.phase in ("ask", "train", "validate"):  # what a trial is charged for
+            waited[segment.trial] += max(0, segment.wall_ns - segment.cpu_ns)
+    return waited
+
+
+def _rows(log: RunLog, trial: TrialEnd, microjoules: int, origins: Mapping[str, str]) -> list[tuple[Any, ...]]:
     """The ledger knows the energy of the whole trial; the CPU times of its steps divide it."""
     assert trial.curve is not None  # of a recorded trial
     spelt = canonical(trial.proposal.configuration)
@@ -121,7 +136,7 @@ def _rows(log: RunLog, trial: TrialEnd, origins: Mapping[str, str]) -> list[tupl
         reached = values[-1][0] if values else fidelity.minimum - fidelity.step
         values.append((min(fidelity.maximum, reached + fidelity.step), np.nan, np.nan))
         steps.append([trial.lost_cpu_ns, 0, 0])
-    energies = _shares(trial.microjoules, steps)
+    energies = _shares(microjoules, steps)
     return [
         (spelt, origins[spelt], log.header.seed, *value, *energy, *step[:2])
         for value, energy, step in zip(values, energies, steps, strict=True)
