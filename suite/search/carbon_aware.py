@@ -38,7 +38,7 @@ GROWTH: Final = 1.5  # the kernel is fitted anew whenever there are so many more
 MOST_FITTED: Final = 150  # results that it is fitted on
 MOST_RESULTS: Final = 300  # of the latest and the best, that the model is made of
 MOST_OF_A_RUNG: Final = 0.5  # of the joules so far, for trainings that end on the same rung
-WORTHLESS: Final = 1e-4  # expected gain over all that is left, in standard deviations of the results
+WORTHLESS: Final = 1e-7  # expected gain over all that is left, in standard deviations of the results
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ class CarbonAware:
         at = np.array([step.row for step in steps])
         process = Process(self._kernel, points, targets[:, None])
         mean, deviation = process.posterior(np.column_stack([at[which], [self._place(rung) for rung in rungs]]))
-        gain = expected_improvement(mean[:, 0], deviation[:, 0], float(targets.min()))
+        known, _ = process.posterior(points)
+        gain = expected_improvement(mean[:, 0], deviation[:, 0], float(known.min()))
         amounts = np.array([rung - steps[n].start for n, rung in zip(which, rungs, strict=True)])
         worth = gain / (self._joules_per_unit(rows, at)[which] * amounts)
         best = int(np.argmax(worth))
