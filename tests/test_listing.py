@@ -70,6 +70,11 @@ def test_the_page_of_tasks_is_that_of_their_cards() -> None:
     assert page.read_text() == listing.task_page(listing.tasks()), "carbon-suite list tasks --md > docs/tasks.md"
 
 
+def test_the_page_of_tables_is_that_of_those_that_ship() -> None:
+    page = Path(__file__).parents[1] / "docs" / "tables.md"
+    assert page.read_text() == listing.table_page(listing.tables()), "carbon-suite list tables --md > docs/tables.md"
+
+
 def test_measured_figures_have_plain_names(monkeypatch: pytest.MonkeyPatch) -> None:
     (record,) = listed(monkeypatch, replace(Valley().spec, constants=CONSTANTS))
     assert record["default_test"] == 7.0

@@ -1,4 +1,5 @@
-"""Everything below ``results`` is a submission that validates, or the register of nonces; scores come from its logs."""
+"""Everything below ``results`` is a submission that validates, the register of nonces, or the logs of a recording;
+scores come from logs."""
 
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from suite.submit.register import NONCES
 from suite.submit.validate import validate
 
 RESULTS = Path(__file__).parents[1] / "results"
+RECORDINGS = RESULTS / "recordings"
 PUBLISHED = sorted(path.parent for path in RESULTS.glob(f"*/*/*/*/{SUBMISSION}"))
 
 
 def test_nothing_else_lies_there() -> None:
     files = {path for path in RESULTS.rglob("*") if path.is_file()}
     inside = {path for path in files if any(folder in path.parents for folder in PUBLISHED)}
-    assert {path.name for path in files - inside} <= {"README.md", NONCES}
+    packed = set(RECORDINGS.glob("*.tar.xz"))
+    assert {path.name for path in files - inside - packed} <= {"README.md", NONCES, "pack.sh"}
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob(f"*/{NONCES}")))
