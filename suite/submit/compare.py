@@ -17,6 +17,7 @@ EXACT: Final = 1e-9  # relative
 COST_FACTOR: Final = 4.0  # of one trial's CPU time over the default's, either way
 COST_SLACK: Final = 0.2  # trainings of the default: what keeping a checkpoint, say, adds to a short trial
 MEAN_COST_FACTOR: Final = 1.3  # of the same, geometric mean over all that were drawn
+FEWEST_COSTS: Final = 5  # of a strategy on a task, below which their mean is not judged
 _SAME: Final = ("cpu", "python")
 _VERSIONS: Final = ("torch", "numpy")
 
@@ -73,13 +74,18 @@ def cost_problem(logged: float, again: float) -> str | None:
 
 def mean_cost_problem(ratios: Sequence[float]) -> str | None:
     """``ratios``: of logged to repeated costs of a strategy's trials. A forgery of all energies shows here."""
-    if len(ratios) < 5:
-        return None
-    logs = [log(ratio) for ratio in ratios]
-    allowed = max(log(MEAN_COST_FACTOR), 3 * stdev(logs) / sqrt(len(logs)))
-    if abs(mean(logs)) <= allowed:
+    found = mean_cost(ratios)
+    if found["allowed"] is None or 1 / found["allowed"] <= found["mean"] <= found["allowed"]:
         return None
     return (
-        f"{len(ratios)} trials cost {exp(mean(logs)):.3g} times what they cost when made again, over the default's; "
-        f"a factor of {exp(allowed):.3g} is allowed"
+        f"{len(ratios)} trials cost {found['mean']:.3g} times what they cost when made again, over the default's; "
+        f"a factor of {found['allowed']:.3g} is allowed"
     )
+
+
+def mean_cost(ratios: Sequence[float]) -> dict[str, Any]:
+    """Geometric mean of ``ratios``, and the factor from 1 that is allowed: None where they are too few to judge."""
+    logs = [log(ratio) for ratio in ratios]
+    few = len(ratios) < FEWEST_COSTS
+    allowed = None if few else exp(max(log(MEAN_COST_FACTOR), 3 * stdev(logs) / sqrt(len(logs))))
+    return {"mean": exp(mean(logs)), "allowed": allowed, "trials": len(ratios)}

@@ -19,6 +19,8 @@ from suite.submit.rules import (
 
 _OF_A_TRIAL: Final = frozenset({"train", "validate", "test"})
 _OF_NO_TRIAL: Final = frozenset({"setup", "tell", "resume", "idle"})
+#: What a record leaves to the next one to charge: the question or the answer that it was written within.
+_LEFT_BY: Final[Mapping[str, str]] = {"ask": "ask", "trial": "tell"}
 _SHORT_NS: Final = 200_000_000  # too short for its power to be known
 
 
@@ -54,6 +56,7 @@ class Power:
         self._open: set[int] = set()
         self._uncovered_ns: dict[str, int] = defaultdict(int)
         self._setting_up, self._resuming, self._resumed = True, False, False
+        self._due: str | None = None  # the phase that the next record must have time of
         self._drift = 0.0  # of an estimate from what clocks and declared watts make of it
         self._use = Use()
         self._start: tuple[datetime, int] | None = None
@@ -63,6 +66,7 @@ class Power:
             if record["record"] == "session":
                 self._begin(record, line)
             self._segments(record, line)
+            self._check_due(record, line)
             if record["total"] != self._total:
                 self._add("energy", f"all segments so far sum to {self._total} uJ, got total {record['total']}", line)
                 self._total = record["total"]  # one finding for one mistake
@@ -93,6 +97,8 @@ class Power:
         for phase, trial, microjoules, cpu, wall in record["segments"]:
             self._check_place(phase, trial, record["record"], line)
             self._check_estimate(microjoules, cpu, wall, line)
+            if wall == 0:
+                self._add("time", f"a segment of {phase} took no time; a run writes none such", line)
             for component, amount in microjoules.items():
                 energy[component] += amount
             cpu_ns, wall_ns = cpu_ns + cpu, wall_ns + wall
@@ -102,6 +108,15 @@ class Power:
         self._total += sum(energy.values())
         self._wall_ns += wall_ns
         self._check_power(energy, cpu_ns, wall_ns, line)
+
+    def _check_due(self, record: Mapping[str, Any], line: int) -> None:
+        """With one worker every question and every answer takes time, which the next record has."""
+        phases = {segment[0] for segment in record["segments"]}
+        if self._due and self._means.workers == 1 and record["record"] != "session" and self._due not in phases:
+            self._add(
+                "energy", f"the record before leaves time of {self._due} to this one, and no segment has it", line
+            )
+        self._due = _LEFT_BY.get(record["record"])
 
     def _check_place(self, phase: str, trial: int | None, kind: str, line: int) -> None:
         if trial is None and phase in _OF_A_TRIAL:

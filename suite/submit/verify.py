@@ -25,7 +25,18 @@ from suite.runs.runner import keeps_checkpoints
 from suite.runs.trial import Order
 from suite.score.board import RANDOM
 from suite.space import training_seed
-from suite.submit.compare import COST_SLACK, Made, cost_problem, is_same_machine, mean_cost_problem, value_problems
+from suite.submit.compare import (
+    COST_FACTOR,
+    COST_SLACK,
+    EXACT,
+    MEAN_COST_FACTOR,
+    Made,
+    cost_problem,
+    is_same_machine,
+    mean_cost,
+    mean_cost_problem,
+    value_problems,
+)
 from suite.submit.confine import Limits, OutOfTime, has_namespaces
 from suite.submit.draw import draw, power
 from suite.submit.findings import Findings, Report
@@ -112,11 +123,20 @@ class Verification:
                 self.findings.add("verify", f"runs/{task}/{strategy}", problem)
         self.figures |= {"trials": len(pool), "made again": made, "draw": self.key}
         self.figures["a forgery is caught with probability"] = power(len(pool), made)
-        self.notes.append(
-            "tolerance: none, this machine and its versions are those of the submission"
-            if self._same
-            else "tolerance: the tasks' seed noise, since machine or versions differ; what is smaller is not seen"
-        )
+        self.notes += [
+            "tolerance of values: "
+            + (
+                f"{EXACT:g} of the value, since this machine and its versions are those of the submission"
+                if self._same
+                else "the tasks' seed noise, since machine or versions differ; what is smaller is not seen"
+            ),
+            f"tolerance of costs, in trainings of the default: of one trial, a factor of {COST_FACTOR:g} and "
+            f"{COST_SLACK:g} trainings either way; of the mean of a strategy's on a task, a factor of "
+            f"{MEAN_COST_FACTOR:g}, or more where the costs scatter; of a search, a factor of {SEARCH_FACTOR:g} and "
+            f"{SEARCH_SECONDS:g} CPU s",
+        ]
+        for (task, strategy), several in ratios.items():
+            self.figures[f"cost of {strategy} on {task}, logged over made again"] = mean_cost(several)
 
     def _of_task(self, task: str, drawn: Sequence[Drawn], ratios: dict[tuple[str, str], list[float]]) -> int:
         made = 0

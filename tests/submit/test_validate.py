@@ -118,6 +118,9 @@ BROKEN: dict[str, tuple[Callable[[forge.Records], object], str]] = {
     ),
     "more CPU time than cores have": (lambda r: _segment(r).__setitem__(3, 10**13), "plausibility"),
     "search under setup": (lambda r: _segment(r, "tell").__setitem__(0, "setup"), "energy"),
+    "telling that took nothing": (lambda r: _without(r, "tell"), "energy"),
+    "asking that took nothing": (lambda r: _without(r, "ask"), "energy"),
+    "a segment that took no time": (lambda r: _segment(r, "tell").__setitem__(slice(2, 5), [{"cpu": 0}, 0, 0]), "time"),
     "a component that is not metered": (lambda r: _segment(r)[2].update(gpu=1), "energy"),
     "a session before the one before it": (lambda r: r.insert(-1, _earlier_session(r)), "time"),
     "half an hour without a reading": (lambda r: r[-1].update(gaps=_gap(1800)), "energy"),
@@ -134,6 +137,12 @@ def _earlier_session(records: forge.Records) -> dict[str, object]:
 
 def _segment(records: forge.Records, phase: str = "train") -> list[object]:
     return next(each for record in records for each in record["segments"] if each[0] == phase)
+
+
+def _without(records: forge.Records, phase: str) -> None:
+    """The last record but the end that has a segment of ``phase`` has none."""
+    record = [each for each in records[:-1] if phase in [segment[0] for segment in each["segments"]]][-1]
+    record["segments"] = [segment for segment in record["segments"] if segment[0] != phase]
 
 
 def _returned(records: forge.Records, **values: object) -> None:

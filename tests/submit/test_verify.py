@@ -27,7 +27,8 @@ def test_a_real_submission_is_verified(published: Published) -> None:
     assert record["passed"]
     assert record["figures"]["made again"] == 4
     assert record["figures"]["searches asked again"] == "4 of 4"
-    assert any("tolerance: none" in note for note in record["notes"])
+    assert any(note.startswith("tolerance of values: 1e-09 of the value") for note in record["notes"])
+    assert any("tolerance of costs" in note and "a factor of 4 and 0.2 trainings" in note for note in record["notes"])
     pool = record["figures"]["trials"]
     stated = record["figures"]["a forgery is caught with probability"]
     assert stated["one trial"] == pytest.approx(4 / pool)
