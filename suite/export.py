@@ -5,12 +5,13 @@ byte for byte. MLflow: one run a log, with parameters and metrics to look at, an
 """
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from suite.energy.ledger import JOULES_PER_KWH
-from suite.runs.log import LOG_NAME, RunLog, log_file, read_log, read_records
+from suite.runs.log import LOG_NAME, RunLog, log_file, read_content, read_log, read_records
 
 _EXPERIMENT: Final = "carbon-suite"
 _LONGEST_PARAMETER: Final = 500
@@ -29,7 +30,7 @@ def to_parquet(path: Path, out: Path) -> None:
     records, torn = read_records(log)
     if torn:
         raise ExportError(f"{log} ends within a line; go on with its run first")
-    lines = log.read_text().splitlines()
+    lines = read_content(log).decode().split("\n")[: len(records)]  # other ends of lines may stand within a text
     rows = [{**_columns(record), "line": line} for record, line in zip(records, lines, strict=True)]
     numbers = {name: pa.float64() for name in ("validation", "test", "seconds", "joules")}
     whole = {name: pa.int64() for name in ("trial", "fidelity", "parent", "total_microjoules")}
@@ -52,7 +53,7 @@ def from_parquet(path: Path, out: Path) -> None:
     if out.exists():
         raise ExportError(f"{out} is there already; choose a new file")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("".join(f"{line}\n" for line in lines))
+    out.write_bytes("".join(f"{line}\n" for line in lines).encode())
     read_log(out)  # it is whole
 
 
@@ -74,7 +75,10 @@ def to_mlflow(path: Path, uri: str) -> str:
     tags = [RunTag("carbon-suite.tier", log.header.tier), RunTag("carbon-suite.ended", str(log.ended))]
     for start in range(0, max(len(metrics), 1), 900):  # a request takes a thousand at most
         client.log_batch(name, metrics=metrics[start : start + 900], params=params if not start else (), tags=tags)
-    client.log_artifact(name, str(log.path))
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = Path(folder) / LOG_NAME  # by this name, and unpacked
+        artifact.write_bytes(read_content(log.path))
+        client.log_artifact(name, str(artifact))
     client.set_terminated(name, "FINISHED" if log.ended else "RUNNING")
     return str(name)
 

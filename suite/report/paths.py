@@ -5,6 +5,8 @@ import posixpath
 import re
 from typing import Final
 
+from suite.runs.log import PACKED_NAME
+
 INDEX: Final = "index.html"
 METHOD: Final = "method.html"
 STYLE: Final = "assets/site.css"
@@ -57,7 +59,7 @@ def runs_of(board: str, strategy: str, task: str | None = None) -> str:
 
 
 def log_file(board: str, task: str, strategy: str, seed: int) -> str:
-    return f"{board}/logs/{slug(task)}/{slug(strategy)}/seed-{seed}.jsonl"
+    return f"{board}/logs/{slug(task)}/{slug(strategy)}/seed-{seed}/{PACKED_NAME}"
 
 
 def figure(board: str, name: str, suffix: str) -> str:

@@ -10,7 +10,7 @@
     OUT/BOARD/tasks/NAME.html           a page a task
     OUT/BOARD/figures/NAME.png .pdf .svg
     OUT/BOARD/table.csv .md .tex .json
-    OUT/BOARD/logs/TASK/STRATEGY/seed-N.jsonl     the logs that every number links to
+    OUT/BOARD/logs/TASK/STRATEGY/seed-N/log.jsonl.gz      the logs that every number links to, packed
 
 The same logs give the same bytes, in whatever order they come. Each file is put in place whole.
 """
@@ -28,6 +28,7 @@ from suite.report.boards import Reported
 from suite.report.pages import Site
 from suite.report.plots import Picture
 from suite.report.tables import write
+from suite.runs.log import packed, read_content
 
 
 def write_site(boards: Sequence[Reported], grid: Place, pue: float, out: Path) -> list[Path]:
@@ -70,7 +71,7 @@ def _contents(site: Site) -> Iterator[Content]:
         for log in one.logs:
             header = log.header
             name = paths.log_file(one.slug, header.task.name, str(header.strategy["name"]), header.seed)
-            yield name, log.path.read_bytes
+            yield name, partial(_packed_log, log.path)
     yield _page(paths.INDEX, pages.index(site, overviews))
     yield _page(paths.METHOD, pages.method(site))
     for name in (paths.STYLE, paths.SCRIPT):
@@ -95,6 +96,10 @@ def _figures(one: Reported, drawn: Sequence[Picture]) -> Iterator[Content]:
     for picture in drawn:
         for suffix, content in picture.files.items():
             yield paths.figure(one.slug, picture.name, suffix), partial(bytes, content)
+
+
+def _packed_log(path: Path) -> bytes:
+    return packed(read_content(path))
 
 
 def _page(path: str, text: str) -> Content:

@@ -29,7 +29,7 @@ from suite.runs.claim import LOCK_NAME, Claim
 from suite.runs.files import write_whole
 from suite.runs.glance import has_ended
 from suite.runs.jobs import ENDED, EngineFactory, Job, Listener, Result, run_jobs
-from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, read_log
+from suite.runs.log import LOG_NAME, Budget, LogError, RunLog, logs_below, read_log
 from suite.runs.metering import node_of, open_meters, write_node
 from suite.runs.plan import ByHand, RunPlan
 from suite.runs.processes import LocalRuns
@@ -393,7 +393,7 @@ def find_logs(directories: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for directory in directories:
         root = directory / RUNS if (directory / BOARD_NAME).exists() else directory
-        logs = [root] if root.is_file() else sorted(root.rglob(LOG_NAME))
+        logs = [root] if root.is_file() else logs_below(root)
         if not logs:
             raise LogError(
                 f"{directory}: there is no trial log ({LOG_NAME}) below it; "

@@ -1,16 +1,23 @@
-"""Files of JSON lines that end in a checksum each: append-only, whole at every byte that a kill may leave."""
+"""Files of JSON lines that end in a checksum each: append-only, whole at every byte that a kill may leave.
 
+One that is no longer written to may be packed (``.gz``): it is read as what it was packed from.
+"""
+
+import gzip
 import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 _CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
 _CHECKSUM_BYTES = len(',"crc":"01234567"}')
+
+PACKED: Final = ".gz"
+LARGEST_UNPACKED: Final = 4 * 2**30  # bytes; a log of a million trials has less than one GiB
 
 
 class LogError(ValueError):
@@ -59,14 +66,31 @@ def encode(record: Mapping[str, Any]) -> bytes:
 
 def read_lines(path: Path) -> tuple[list[bytes], int]:
     """The whole lines of the file at ``path``, and how many bytes an unfinished last one has. Raises ``LogError``."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LogError(f"{path}: cannot be read: {error.strerror}") from error
-    *lines, rest = content.split(b"\n")
+    *lines, rest = read_content(path).split(b"\n")
     if is_record(rest[:-1]):  # more than a kill can leave of a line: its end was changed
         return [*lines, rest], 0
     return lines, len(rest)
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of the file at ``path``, unpacked where it is packed. Raises ``LogError``."""
+    try:
+        if path.suffix != PACKED:
+            return path.read_bytes()
+        with gzip.open(path) as file:  # no further than the limit: a small file may unpack to a thousand times its size
+            content = file.read(LARGEST_UNPACKED + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise LogError(f"{path}: cannot be unpacked, it is cut short or was changed: {error}; copy it anew") from error
+    except OSError as error:
+        raise LogError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(content) > LARGEST_UNPACKED:
+        raise LogError(f"{path}: unpacks to more than {LARGEST_UNPACKED} bytes, which no log has; it is not read")
+    return content
+
+
+def packed(content: bytes) -> bytes:
+    """``content`` as a gzip file without name and time, so that the same content gives the same bytes."""
+    return gzip.compress(content, mtime=0)
 
 
 def decode(path: Path, number: int | str, line: bytes, of: str = "a trial log") -> dict[str, Any]:

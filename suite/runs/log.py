@@ -29,13 +29,16 @@ from suite.energy.ledger import CHARGED, Segment
 from suite.energy.meter import MODEL_FACTOR
 from suite.energy.uncertainty import Energy, Worth, coverage, energy
 from suite.runs.hours import Hours
-from suite.runs.lines import LogError as LogError
-from suite.runs.lines import decode, read_lines
+from suite.runs.lines import PACKED, decode, read_lines
+from suite.runs.lines import LogError as LogError  # here, too, for those that read logs and no lines
+from suite.runs.lines import packed as packed
+from suite.runs.lines import read_content as read_content
 from suite.search.strategy import Proposal, Signal, Status
 from suite.task import TaskSpec
 
 SCHEMA = 1
 LOG_NAME = "log.jsonl"
+PACKED_NAME = LOG_NAME + PACKED  # of a copy that no run goes on from, such as a site's
 
 
 @dataclass(frozen=True)
@@ -281,8 +284,16 @@ def _decoded(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def log_file(path: Path) -> Path:
-    """The log at ``path``: the file, or the run directory that holds it."""
-    return path / LOG_NAME if path.is_dir() else path
+    """The log at ``path``: the file, or the run directory that holds it, packed only where it is not there unpacked."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in (LOG_NAME, PACKED_NAME) if (path / name).exists()), path / LOG_NAME)
+
+
+def logs_below(directory: Path) -> list[Path]:
+    """All logs below ``directory``, in order, each run's once."""
+    found = [path for name in (LOG_NAME, PACKED_NAME) for path in directory.rglob(name)]
+    return sorted({log_file(path.parent) for path in found})
 
 
 def read_log(path: Path) -> RunLog:

@@ -1,5 +1,6 @@
 """The site: plain files that hold together, the same bytes for the same logs, and nothing that a name can break."""
 
+import gzip
 import json
 import posixpath
 import re
@@ -74,7 +75,9 @@ def parsed(site: Path) -> dict[str, Parser]:
 def test_a_site_has_its_pages_pictures_tables_and_logs(site: Path) -> None:
     found = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
     strategies = [paths.slug(name) for name in (HOSTILE, PATH, "random")]
-    logs = {f"board/logs/supervised--mnist1d/{name}/seed-{seed}.jsonl" for name in strategies for seed in range(2)}
+    logs = {
+        f"board/logs/supervised--mnist1d/{name}/seed-{seed}/log.jsonl.gz" for name in strategies for seed in range(2)
+    }
     html = {"index.html", "method.html", *(f"board/{name}.html" for name in ("pictures", "details", "sources"))}
     html |= {"board/tasks/supervised--mnist1d.html", *(f"board/strategies/{name}.html" for name in strategies)}
     tables = {f"board/table.{suffix}" for suffix in ("csv", "md", "tex", "json")}
@@ -109,14 +112,14 @@ def test_every_figure_of_a_result_leads_to_runs_or_their_log(parsed: dict[str, P
     for name, page in parsed.items():
         if not name.endswith("sources.html"):  # its figures are of machines and constants
             assert [text for text in page.loose if text.strip()] == [], name
-            assert all(re.search(r"#runs|seed-\d+\.jsonl$", target) for target in page.figures), name
+            assert all(re.search(r"#runs|seed-\d+/log\.jsonl\.gz$", target) for target in page.figures), name
     assert len(parsed["index.html"].figures) > 20
 
 
 def test_a_run_leads_to_its_own_log(site: Path, parsed: dict[str, Parser]) -> None:
     page = f"board/strategies/{paths.slug(PATH)}.html"
     (link,) = (target for text, target in parsed[page].links if text == "seed 1")
-    assert (site / "board" / "strategies" / link).read_text() == f"{TASKS[0]} {PATH} 1\n"
+    assert gzip.decompress((site / "board" / "strategies" / link).read_bytes()).decode() == f"{TASKS[0]} {PATH} 1\n"
 
 
 def test_a_hostile_name_is_text(parsed: dict[str, Parser]) -> None:

@@ -1,5 +1,7 @@
 """The trial log is whole at every moment: a torn line is left out, a changed one is found and named."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suite.energy.ledger import Segment
-from suite.runs.lines import LogWriter, encode
+from suite.runs import lines
+from suite.runs.board import find_logs
+from suite.runs.lines import LogWriter, encode, packed
 from suite.runs.log import (
+    PACKED_NAME,
     Charge,
     LogError,
     RunHeader,
@@ -138,6 +143,55 @@ def test_a_changed_byte_is_found(tmp_path_factory: pytest.TempPathFactory, posit
     path.write_bytes(bytes(content))
     with pytest.raises(LogError, match=r"log\.jsonl:\d+: this line is not a record"):
         read_records(path)
+
+
+def test_a_packed_log_reads_as_what_it_was_packed_from(tmp_path: Path) -> None:
+    """Where both are there, the log that a run may go on from is the one that counts."""
+    plain = write(tmp_path / "log.jsonl", RECORDS)
+    plain.write_bytes(plain.read_bytes() + b'{"record":"tri')
+    (tmp_path / PACKED_NAME).write_bytes(packed(plain.read_bytes()))
+    assert find_logs([tmp_path]) == [plain]
+    expected = read_log(plain)
+    plain.unlink()
+    assert find_logs([tmp_path]) == [tmp_path / PACKED_NAME]
+    found = read_log(tmp_path)
+    assert found.torn == len(b'{"record":"tri')
+    assert replace(found, path=plain) == expected
+    assert read_records(tmp_path / PACKED_NAME)[0] == RECORDS
+
+
+def test_the_same_content_is_packed_to_the_same_bytes() -> None:
+    """Without name and time (RFC 1952: no flag set, MTIME 0)."""
+    content = b"".join(map(encode, RECORDS))
+    assert packed(content) == packed(content)
+    assert packed(content)[:8] == b"\x1f\x8b\x08" + bytes(5)
+
+
+def test_a_packed_log_that_was_cut_or_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / PACKED_NAME
+    whole = packed(b"".join(map(encode, RECORDS)))
+    for cut in range(1, len(whole), 7):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(LogError, match="cannot be unpacked"):
+            read_log(path)
+    for place in range(10, len(whole), 7):  # after the header, which says nothing of the content
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(LogError, match=r"cannot be unpacked"):
+            read_log(path)
+
+
+def test_a_packed_log_is_unpacked_no_further_than_a_log_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bomb = packed(bytes(2**24))
+    assert 900 * len(bomb) < 2**24
+    (tmp_path / PACKED_NAME).write_bytes(bomb)
+    monkeypatch.setattr(lines, "LARGEST_UNPACKED", 2**16)
+    tracemalloc.start()
+    with pytest.raises(LogError, match="unpacks to more than 65536 bytes"):
+        read_log(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 2**21
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("content", [b"hello\n", b"{}\n", b"\x00\xff\n", b'{"record":"run"}\n'])

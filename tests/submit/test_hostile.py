@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.runs.log import packed
 from suite.submit.findings import Report, as_text
 from suite.submit.layout import problems
 from suite.submit.reading import Unreadable, parse
@@ -92,8 +93,11 @@ def test_archives_are_not_unpacked(mutant: Path) -> None:
         archive.writestr("bomb", bytes(64 * 2**20))
     with tarfile.open(mutant / "strategy" / "code.tar.gz", "w:gz") as archive:
         archive.add(log_of(mutant), arcname="../../../escaped")
+    log_of(mutant).with_suffix(".jsonl.gz").write_bytes(packed(bytes(64 * 2**20)))  # rank would read one
     assert (mutant / "runs.zip").stat().st_size * 500 < 64 * 2**20
-    rejected(mutant, "runs.zip: layout", "strategy/code.tar.gz: layout", "archives are not unpacked")
+    rejected(
+        mutant, "log.jsonl.gz: layout", "runs.zip: layout", "strategy/code.tar.gz: layout", "archives are not unpacked"
+    )
 
 
 @pytest.mark.parametrize(
