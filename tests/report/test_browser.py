@@ -1,13 +1,17 @@
 """The site in a real browser, from disk: it sorts, filters, opens pages, asks for nothing, and passes axe-core."""
 
 import gzip
+import io
+import re
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = (360, 1280)
@@ -123,6 +127,25 @@ def test_a_page_is_printed_without_controls_in_black_on_white(page: Any, site: P
     assert page.get_by_label("Name contains").is_hidden()
     assert page.locator("nav").is_hidden()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_picture_has_the_ground_of_the_page_and_ink_that_stands_out(page: Any, site: Path, scheme: str) -> None:
+    """Seen on the screen: most of a picture is within a few levels of the page's own colour."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto((site / "index.html").as_uri())
+    found = re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    ground = np.array(found[:3], dtype=int)
+    seen = Image.open(io.BytesIO(page.locator(".paper img").first.screenshot())).convert("RGB")
+    away = np.abs(np.asarray(seen, dtype=int) - ground).max(axis=-1)
+    assert np.mean(away <= 4) > 0.7
+    assert away.max() > 190
+
+
+def test_a_picture_is_printed_as_it_was_drawn(page: Any, site: Path) -> None:
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto((site / "index.html").as_uri())
+    assert page.locator(".paper img").first.evaluate("image => getComputedStyle(image).filter") == "none"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
