@@ -54,7 +54,7 @@ def scale(records: Records, phases: set[str], factor: float) -> Records:
         for segment in record["segments"]:
             if segment[0] in phases:
                 segment[2] = {name: round(factor * amount) for name, amount in segment[2].items()}
-                segment[3], segment[4] = round(factor * segment[3]), round(factor * segment[4])
+                segment[3], segment[4] = round(factor * segment[3]), max(1, round(factor * segment[4]))
         if record["record"] == "trial" and "train" in phases:
             record["seconds"] = round(factor * record["seconds"], 6)
     return settle(records)

@@ -203,18 +203,20 @@ def moved(root: Path, rng: random.Random) -> None:
         case 2:
             records = forge.relabel(records, "train", "test", of_trial=True)
         case 3:
-            records = forge.scale(records, {"ask", "tell", "idle"}, rng.choice((0.0, 0.1, 0.5)))
+            records = forge.scale(records, {"ask", "tell", "idle"}, rng.choice((1e-9, 0.1, 0.5)))
         case _:
             records = _ask_later(records)
     forge.save(path, records)
 
 
 def _ask_later(records: Records) -> Records:
-    """What searching took is charged with the last record."""
+    """What searching took is charged with the last record, but for a nanosecond, since it took some time."""
     later = []
     for record in records[1:-1]:
-        later += [each for each in record["segments"] if each[0] in ("ask", "tell")]
-        record["segments"] = [each for each in record["segments"] if each[0] not in ("ask", "tell")]
+        moved = [each for each in record["segments"] if each[0] in ("ask", "tell")]
+        others = [each for each in record["segments"] if each[0] not in ("ask", "tell")]
+        record["segments"] = others + [[each[0], each[1], {}, 0, 1] for each in moved]
+        later += moved
     records[-1]["segments"] = [*records[-1]["segments"], *later]
     return forge.settle(records)
 
@@ -260,8 +262,9 @@ def shorter(root: Path, rng: random.Random) -> None:
     ends = [number for number, each in enumerate(records) if each["record"] == "trial"]
     cut = rng.choice(ends[:-1] or ends) + 1
     last = records[-1]
-    ask = {"record": "ask", "trial": None, "answer": {"signal": "exhausted"}, "segments": [], "total": 0}
-    end = {**last, "reason": rng.choice(("budget", "exhausted")), "segments": last["segments"]}
+    asking, telling = ([phase, None, {}, 0, 10**5] for phase in ("ask", "tell"))  # which took some time
+    ask = {"record": "ask", "trial": None, "answer": {"signal": "exhausted"}, "segments": [telling], "total": 0}
+    end = {**last, "reason": rng.choice(("budget", "exhausted")), "segments": [*last["segments"], asking, telling]}
     forge.save(path, forge.settle([*records[:cut], *([ask] if end["reason"] == "exhausted" else []), end]))
 
 
