@@ -78,7 +78,6 @@ def run(nonce: str, strategy: str, tasks: Sequence[str], seeds: int, out: Path, 
     if options["variant"]:
         raise click.UsageError("--variant has no place here: entries are of the boards' own data")
     names = list(dict.fromkeys((*catalog.select(catalog.STRATEGIES, [strategy]), "random")))
-    own = catalog.load_strategy(names[0]).info.name  # as its logs call it
     chosen = catalog.select(catalog.TASKS, tasks)
     board = Board(out, for_strategies(settings(**options), names))
     with progress("calibration", len(chosen) * board.settings.default_trainings) as shown:
@@ -94,8 +93,9 @@ def run(nonce: str, strategy: str, tasks: Sequence[str], seeds: int, out: Path, 
     if as_json:
         print_json({"runs": len(results), "failed": failed})
     elif not failed:
+        called = catalog.load_strategy(names[0]).info.name  # in its logs
         click.echo(
-            f"Hand them in with: carbon-suite submit package {out} --nonce {nonce} --strategy {own} --board BOARD "
+            f"Hand them in with: carbon-suite submit package {out} --nonce {nonce} --strategy {called} --board BOARD "
             "--author NAME --licence LICENCE --link URL --commit HEX --out results   (--code PATH, if it is your own)"
         )
     if failed:

@@ -61,7 +61,8 @@ def _logs(directory: Path, strategy: str) -> list[RunLog]:
         raise SubmissionError(f"{directory} holds no board; make one with `carbon-suite submit run --out {directory}`")
     paths = sorted((directory / "runs").glob(f"*/*/{strategy}/seed-*/{LOG_NAME}"))
     if not paths:
-        raise SubmissionError(f"{directory} holds no runs of a strategy {strategy!r}")
+        there = sorted({path.name for path in (directory / "runs").glob("*/*/*") if path.name != RANDOM})
+        raise SubmissionError(f"{directory} holds no runs of a strategy {strategy!r}; it has those of {there}")
     try:
         return [read_log(path) for path in paths]
     except LogError as error:

@@ -28,6 +28,7 @@ from suite.submit.rules import (
     MOST_FILES,
 )
 
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z")
 _CHECKSUM_BYTES = len(',"crc":"01234567"}')
 
 
@@ -85,7 +86,8 @@ def _refusal(path: str, status: os.stat_result) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return "is no regular file"
     if not allowed(path):
-        return "has no place in the layout of a submission (docs/submissions.md); archives are not unpacked"
+        why = "; archives are not unpacked" if path.endswith(_ARCHIVES) else ""
+        return f"has no place in the layout of a submission (docs/submissions.md){why}"
     largest = LARGEST_LOG if is_log(path) else LARGEST_DOCUMENT
     if status.st_size > largest:
         return f"has {status.st_size} bytes; at most {largest} are read"
