@@ -33,9 +33,9 @@ class Hours:
     def add(self, segments: Iterable[Segment], suspended_ns: int) -> None:
         """What was used since the last call, evenly over the time that it took. ``suspended_ns``: all sleep so far."""
         amount = wall_ns = 0
-        for segment in segments:
-            amount += sum(segment.microjoules.values())
-            wall_ns += segment.wall_ns
+        for _, _, microjoules, _, each_ns in segments:
+            amount += sum(microjoules.values())
+            wall_ns += each_ns
         if self._now is None:
             self._before += amount
             return

@@ -5,7 +5,6 @@ One that is no longer written to may be packed (``.gz``): it is read as what it 
 
 import gzip
 import os
-import re
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any, Final
 
 import orjson
 
-_CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
 _CHECKSUM_BYTES = len(',"crc":"01234567"}')
 
 PACKED: Final = ".gz"
@@ -95,16 +93,25 @@ def packed(content: bytes) -> bytes:
 
 def decode(path: Path, number: int | str, line: bytes, of: str = "a trial log") -> dict[str, Any]:
     """The record in ``line``, at ``number`` of the file at ``path``. Raises ``LogError`` that names both."""
-    if not is_record(line):
+    body = _body(line)
+    if not _checks(line, body):
         raise LogError(
             f"{path}:{number}: this line is not a record of {of}, or was changed after it was written "
             "(its checksum does not match); restore the file or move it away"
         )
-    record: dict[str, Any] = orjson.loads(line[:-_CHECKSUM_BYTES] + b"}")
+    record: dict[str, Any] = orjson.loads(body)
     return record
 
 
 def is_record(line: bytes) -> bool:
     """Whether the checksum of ``line`` is right."""
-    found = _CHECKSUM.fullmatch(line[-_CHECKSUM_BYTES:])
-    return found is not None and int(found[1], 16) == zlib.crc32(line[:-_CHECKSUM_BYTES] + b"}")
+    return _checks(line, _body(line))
+
+
+def _body(line: bytes) -> bytes:
+    """What the checksum of ``line`` is of."""
+    return line[:-_CHECKSUM_BYTES] + b"}"
+
+
+def _checks(line: bytes, body: bytes) -> bool:
+    return line[-_CHECKSUM_BYTES:] == b',"crc":"%08x"}' % zlib.crc32(body)

@@ -116,7 +116,7 @@ class RunHeader:
         return tiers.pop() if len(tiers) == 1 else "estimated"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a log may have millions
 class TrialEnd:
     """A trial as it ended. ``validation`` and ``test`` are None where it came to no value; ``reason`` says why.
 
@@ -175,7 +175,7 @@ class RunLog:
 
     @cached_property
     def total_microjoules(self) -> int:
-        return sum(segment.total_microjoules for segment in self.segments)
+        return sum(self._microjoules.values())
 
     @cached_property
     def elapsed_ns(self) -> int:
@@ -223,9 +223,8 @@ class RunLog:
 
     @cached_property
     def charged_microjoules(self) -> int:
-        charge = Charge()
-        charge.add(self.segments)
-        return charge.microjoules - self.lost_microjoules
+        charged = (amount for phase, amount in self.microjoules_by_phase().items() if phase in CHARGED)
+        return sum(charged) - self.lost_microjoules
 
     def microjoules_by_phase(self) -> dict[str, int]:
         """Energy by phase, lost attempts within the phase that they were in."""
@@ -244,11 +243,11 @@ class Charge:
         self._trials: dict[int, dict[str, int]] = {}
 
     def add(self, segments: Iterable[Segment]) -> None:
-        for segment in segments:
-            if segment.phase not in CHARGED:
+        for phase, trial, microjoules, _, _ in segments:
+            if phase not in CHARGED:
                 continue
-            of_trial = None if segment.trial is None else self._trials.setdefault(segment.trial, {})
-            for component, amount in segment.microjoules.items():  # in one loop: a log may have millions of segments
+            of_trial = None if trial is None else self._trials.setdefault(trial, {})
+            for component, amount in microjoules.items():  # in one loop: a log may have millions of segments
                 self.microjoules += amount
                 self.by_component[component] = self.by_component.get(component, 0) + amount
                 if of_trial is not None:
