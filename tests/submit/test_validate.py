@@ -42,7 +42,7 @@ def test_a_submission_ranks_and_reports_like_a_board(published: Published, tmp_p
     command("report", published.root, "--out", tmp_path / "site")
     assert (tmp_path / "site" / "index.html").exists()
     (logs,) = (tmp_path / "site").glob("*/logs")  # from which every figure is computed again
-    assert command("rank", logs, "--json") == command("rank", published.root, "--json")
+    assert command("rank", logs, "--format", "json") == command("rank", published.root, "--format", "json")
 
 
 def test_exit_status_tells_rejected_from_unusable(mutant: Path, tmp_path: Path) -> None:

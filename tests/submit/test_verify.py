@@ -145,4 +145,5 @@ def test_every_mutant_is_rejected_or_scores_the_same_or_is_caught(published: Pub
     assert [fate for fate in fates if fate.verdict == "missed"] == []
     assert {"rejected", "score unchanged", "caught for sure"} <= {fate.verdict for fate in fates}
     assert all(fate.probability > 0.3 for fate in fates if fate.verdict == "caught with a probability")
-    assert all(fate.gain < 0.05 for fate in fates if fate.verdict == "tolerated")
+    # with two seeds, a trial that the budget had just left out weighs much (docs/submissions.md)
+    assert all(fate.gain < 0.15 for fate in fates if fate.verdict == "tolerated")
