@@ -53,6 +53,14 @@ def tests_importable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """A trial that a test makes in its own process flushes denormals to zero; the next test has them again."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """A folder that ``make`` fills once a session, whichever of its processes needs it first."""
     root = factory.getbasetemp()
