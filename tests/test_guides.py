@@ -1,8 +1,8 @@
 """Every code block of the tutorial and the how-to guides is run: in order, in one folder a page, as a reader would.
 
 A guide begins in an empty folder, or in the one that the tutorial leaves behind. A block with ``title="FILE"`` is saved
-as that file. What is printed is not compared, but for the first line of a block of text, whose words must be in what the
-block before it printed. A comment in the page speaks of the block after it:
+as that file. What is printed is not compared, but for the first line of a block of text, whose words must be in what
+the block before it printed. A comment in the page speaks of the block after it:
 
     <!-- not run: REASON -->    it cannot be run here
     <!-- slow: REASON -->       only the slow tests run it
