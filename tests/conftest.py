@@ -19,6 +19,14 @@ from suite.runs.plan import RunPlan
 HERE = Path(__file__).parent
 VALLEY = f"{HERE / 'examples' / 'valley.py'}:TASK"
 CLIMBER = f"{HERE / 'examples' / 'climber.py'}:Climber"
+#: Put before a program, in which torch and the tasks' own code then cannot be imported.
+WITHOUT_TORCH = """
+import sys
+class Forbid:
+    def find_spec(self, name, path=None, target=None):
+        assert name.partition(".")[0] not in ("torch", "tasks"), name
+sys.meta_path.insert(0, Forbid())
+"""
 SCRIPTED = f"{HERE / 'runs' / 'tasks_that_fail.py'}:TASK"
 
 
@@ -43,6 +51,14 @@ def tests_importable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
         yield
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """A trial that a test makes in its own process flushes denormals to zero; the next test has them again."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

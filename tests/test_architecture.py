@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import WITHOUT_TORCH
+
 ROOT = Path(__file__).parents[1]
 
 #: What each part may import of the parts of this project; itself is always allowed.
@@ -110,11 +112,4 @@ def test_packages_are_listed_for_the_build(path: Path) -> None:
     ],
 )
 def test_it_runs_without_torch(code: str) -> None:
-    forbid = (
-        "import sys\n"
-        "class Forbid:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        assert name.partition('.')[0] not in ('torch', 'tasks'), name\n"
-        "sys.meta_path.insert(0, Forbid())\n"
-    )
-    subprocess.run([sys.executable, "-P", "-c", forbid + code], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-P", "-c", WITHOUT_TORCH + code], check=True, capture_output=True)

@@ -20,7 +20,7 @@ from suite.cli import main
 from suite.runs.board import Board, BoardError, Settings
 from suite.runs.claim import Claim
 from suite.runs.log import LOG_NAME, read_log
-from tests.conftest import CLIMBER, HERE, SCRIPTED, VALLEY, script
+from tests.conftest import CLIMBER, HERE, SCRIPTED, VALLEY, WITHOUT_TORCH, script
 from tests.runs.task_without_data import CONTENT, FILE
 
 MEASURED = f"{HERE / 'runs' / 'measured.py'}:TASK"
@@ -205,6 +205,17 @@ def test_report_writes_a_site_with_the_logs(board: Path, tmp_path: Path) -> None
     assert {path.read_bytes() for path in copies} == {path.read_bytes() for path in logs}
     assert len(copies) == len(logs)
     assert {path.suffix for path in (tmp_path / "report").rglob("*.*")} >= {".html", ".png", ".pdf", ".svg", ".csv"}
+
+
+def test_a_board_is_ranked_and_reported_without_torch(board: Path, tmp_path: Path) -> None:
+    commands = [["rank", str(board), "--details"], ["report", str(board), "--out", str(tmp_path / "report")]]
+    code = f"import suite.cli\nfor each in {commands}: suite.cli.cli(each, standalone_mode=False)\n"
+    made = subprocess.run(
+        [sys.executable, "-P", "-c", WITHOUT_TORCH + code], capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    assert "climber" in made.stdout
+    assert "climber" in (tmp_path / "report" / "index.html").read_text()
 
 
 def test_running_again_changes_nothing(board: Path) -> None:

@@ -1,26 +1,30 @@
 """What the documents quote and name is what is there."""
 
 import re
+import textwrap
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 from click import Command, Group
 
 from suite.cli import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*.md")])
 
 
-@pytest.mark.parametrize("example", ["climber.py", "valley.py"])
-def test_readme_quotes_the_examples_whole(example: str) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize(("page", "example"), [("tutorial.md", "climber.py"), ("how-to/task.md", "valley.py")])
+def test_guides_quote_the_examples_whole(page: str, example: str) -> None:
+    blocks = re.findall(r"```python [^\n]*\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
     assert (ROOT / "tests" / "examples" / example).read_text() in blocks
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
@@ -37,6 +41,30 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 def test_readme_sets_up_and_tests_in_one_command_each() -> None:
     commands = re.findall(r"^    (python3\.11 -m venv .+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert [command.rpartition("/")[2] for command in commands] == ["carbon-suite demo", "tox"]
+
+
+def test_readme_is_two_screens() -> None:
+    lines = chain.from_iterable(
+        textwrap.wrap(line, 100) or [""] for line in (ROOT / "README.md").read_text().splitlines()
+    )
+    assert len(list(lines)) <= 80
+
+
+def test_every_page_has_its_place_on_the_site() -> None:
+    """That the places exist, and links and anchors with them, ``tox -e docs`` checks."""
+    listed = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")} <= listed
+
+
+def test_it_is_cited_as_what_it_is() -> None:
+    """What the Citation File Format 1.2.0 requires, and the project's own version, licence and authors."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert cited["cff-version"] == "1.2.0"
+    assert cited["message"]
+    assert cited["title"].startswith(project["name"])
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert cited["authors"] == project["authors"]
 
 
 @pytest.mark.parametrize("path", re.findall(r"^      (\w+\.py)", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE))

@@ -212,5 +212,5 @@ def _data_file(file: Path) -> Path:
         raise ModuleNotFoundError("carbon intensities are codecarbon's: pip install codecarbon", name="codecarbon")
     path = Path(spec.origin).parent / file
     if not path.exists():
-        raise FileNotFoundError(f"this codecarbon ({version('codecarbon')}) has no {file}: install codecarbon>=3.3")
+        raise FileNotFoundError(f"this codecarbon ({version('codecarbon')}) has no {file}: install codecarbon>=3.3.2")
     return path

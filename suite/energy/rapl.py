@@ -189,7 +189,7 @@ def _open(file: Path) -> int:
     except PermissionError as error:
         raise Unavailable(
             f"{file} may be read by root alone (Linux 5.10 and later, CVE-2020-8694). Until the next boot: "
-            f"`sudo chmod a+r /sys/class/powercap/*/energy_uj`; for good: the udev rule in docs/metering.md"
+            f"`sudo chmod a+r /sys/class/powercap/*/energy_uj`; for good: the udev rule in docs/how-to/rapl.md"
         ) from error
     except OSError as error:
         raise Unavailable(f"{file} cannot be read ({_reason(error)})") from error

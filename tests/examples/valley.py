@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ConfigSpace import ConfigurationSpace, Float
 
-from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec
+from suite.task import Checkpoint, Configuration, Fidelity, Metric, Split, TaskSpec, constants_beside
 
 SPACE = ConfigurationSpace()
 SPACE.add(Float("step_size", (1e-3, 2.0), log=True, default=0.01), Float("start", (-5.0, 5.0), default=4.0))
@@ -23,6 +23,7 @@ class Valley:
         validation=Metric("loss", "minimize", worst=100.0),
         test=Metric("loss", "minimize", worst=100.0),
         mutable=frozenset({"step_size"}),
+        constants=constants_beside(__file__),
     )
 
     def load(self, variant: int = 0) -> None:
