@@ -42,7 +42,8 @@ class Hours:
         start = self._now + (suspended_ns - self._suspended_ns) / 1e9
         self._suspended_ns = suspended_ns
         self._now = start + wall_ns / 1e9
-        self._spread(amount, start, self._now)
+        if amount:
+            self._spread(amount, start, self._now)
 
     def _spread(self, amount: int, start: float, end: float) -> None:
         first, last, left = int(start // SECONDS), int(end // SECONDS), amount

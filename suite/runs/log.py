@@ -23,7 +23,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
 
 from suite.energy.ledger import CHARGED, Segment
 from suite.energy.meter import MODEL_FACTOR
@@ -39,6 +40,7 @@ from suite.task import TaskSpec
 SCHEMA = 1
 LOG_NAME = "log.jsonl"
 PACKED_NAME = LOG_NAME + PACKED  # of a copy that no run goes on from, such as a site's
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,10 @@ class RunHeader:
         return tiers.pop() if len(tiers) == 1 else "estimated"
 
 
-@dataclass(frozen=True, slots=True)  # a log may have millions
-class TrialEnd:
-    """A trial as it ended. ``validation`` and ``test`` are None where it came to no value; ``reason`` says why.
+class TrialEnd(NamedTuple):
+    """A trial as it ended; a tuple, since a log may have millions.
+
+    validation, test: None where it came to no value; ``reason`` says why.
 
     charged_microjoules: all that the run was charged up to this end; charged: the same by component.
     microjoules: what this trial was charged. returned: it was answered from an earlier trial, without training.
@@ -136,7 +139,7 @@ class TrialEnd:
     microjoules: int
     charged_microjoules: int
     returned: bool
-    charged: Mapping[str, int] = field(default_factory=dict)
+    charged: Mapping[str, int] = _NOTHING
     curve: Sequence[Sequence[float]] | None = None
     lost_cpu_ns: int = 0
 
@@ -203,10 +206,21 @@ class RunLog:
     @cached_property
     def _microjoules(self) -> dict[str, int]:
         by_component: dict[str, int] = {}
-        for segment in self.segments:
-            for component, amount in segment.microjoules.items():
-                by_component[component] = by_component.get(component, 0) + amount
+        for amounts in self._by_phase.values():
+            _add(by_component, amounts)
         return by_component
+
+    @cached_property
+    def _by_phase(self) -> dict[str, dict[str, int]]:
+        """Energy by phase and component: all sums come from this, since a log may have millions of segments."""
+        phases: dict[str, dict[str, int]] = {}
+        for phase, _, microjoules, _, _ in self.segments:
+            sums = phases.get(phase)
+            if sums is None:
+                sums = phases[phase] = {}
+            for component, amount in microjoules.items():
+                sums[component] = sums.get(component, 0) + amount
+        return phases
 
     def _mean_watts(self) -> dict[str, float]:
         return {component: _watts(amount, self.elapsed_ns) for component, amount in self._microjoules.items()}
@@ -228,10 +242,7 @@ class RunLog:
 
     def microjoules_by_phase(self) -> dict[str, int]:
         """Energy by phase, lost attempts within the phase that they were in."""
-        phases: dict[str, int] = {}
-        for segment in self.segments:
-            phases[segment.phase] = phases.get(segment.phase, 0) + segment.total_microjoules
-        return phases
+        return {phase: sum(amounts.values()) for phase, amounts in self._by_phase.items()}
 
 
 class Charge:
@@ -243,13 +254,14 @@ class Charge:
         self._trials: dict[int, dict[str, int]] = {}
 
     def add(self, segments: Iterable[Segment]) -> None:
-        for phase, trial, microjoules, _, _ in segments:
+        by_component = self.by_component
+        for phase, trial, microjoules, _, _ in segments:  # in one loop: a log may have millions of segments
             if phase not in CHARGED:
                 continue
             of_trial = None if trial is None else self._trials.setdefault(trial, {})
-            for component, amount in microjoules.items():  # in one loop: a log may have millions of segments
+            for component, amount in microjoules.items():
                 self.microjoules += amount
-                self.by_component[component] = self.by_component.get(component, 0) + amount
+                by_component[component] = by_component.get(component, 0) + amount
                 if of_trial is not None:
                     of_trial[component] = of_trial.get(component, 0) + amount
 

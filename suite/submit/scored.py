@@ -56,8 +56,7 @@ def with_transfer(logs: Sequence[RunLog], metadata: Metadata) -> list[RunLog]:
 def _charged(log: RunLog, microjoules: int) -> RunLog:
     component = str(log.header.meters[0]["component"])
     trials = tuple(
-        replace(
-            trial,
+        trial._replace(
             charged_microjoules=trial.charged_microjoules + microjoules,
             charged={**trial.charged, component: trial.charged.get(component, 0) + microjoules},
         )

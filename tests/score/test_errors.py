@@ -29,7 +29,7 @@ def on_gpu(log: RunLog, cpu_share: float, default_share: float = 0.1) -> RunLog:
     return replace(
         log,
         header=replace(log.header, meters=METERS, default_mix=mix),
-        trials=tuple(replace(trial, charged=charged(trial.charged_microjoules)) for trial in log.trials),
+        trials=tuple(trial._replace(charged=charged(trial.charged_microjoules)) for trial in log.trials),
         segments=(Segment("train", 1, charged(BUDGET), 10, 10),),
     )
 

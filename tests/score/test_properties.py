@@ -87,7 +87,7 @@ def test_energy_and_budget_together_leave_u_unchanged(steps: Steps, factor: floa
     scaled = replace(
         log,
         header=replace(log.header, budget=replace(log.header.budget, microjoules=int(1_000_000 * factor))),
-        trials=tuple(replace(t, charged_microjoules=round(t.charged_microjoules * factor)) for t in log.trials),
+        trials=tuple(t._replace(charged_microjoules=round(t.charged_microjoules * factor)) for t in log.trials),
     )
     one, other = curve(log), curve(scaled)
     assert one.final_s == other.final_s
@@ -106,7 +106,7 @@ def test_no_crash_missing_seed_or_default_again_pays(runs: list[Steps], seed: in
 
     def with_first(first: tuple[float, float | None], returned: bool = False) -> list[RunLog]:
         log = whole[seed]
-        later = [replace(t, charged_microjoules=t.charged_microjoules + round(cost * 1e6)) for t in log.trials]
+        later = [t._replace(charged_microjoules=t.charged_microjoules + round(cost * 1e6)) for t in log.trials]
         extra = end(99, *first, returned=returned)
         return [*whole[:seed], replace(log, trials=(extra, *later)), *whole[seed + 1 :]]
 

@@ -29,7 +29,7 @@ PAST_DAY = np.full(PAST, 2.5)
 
 def timed(log: RunLog, hours: float) -> RunLog:
     """Each trial takes ``hours``."""
-    return replace(log, trials=tuple(replace(trial, seconds=hours * 3600) for trial in log.trials))
+    return replace(log, trials=tuple(trial._replace(seconds=hours * 3600) for trial in log.trials))
 
 
 def test_policies_by_hand() -> None:
