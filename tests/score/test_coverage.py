@@ -67,6 +67,23 @@ def test_intervals_cover_and_a_strategy_is_not_told_from_itself(
     assert 0.02 - 2 * error <= told / REPETITIONS <= 0.06 + 2 * error
 
 
+@pytest.mark.parametrize(("seeds", "tasks"), [(10, 1), (10, 4), (20, 1)])
+def test_a_strategy_is_told_from_an_even_one_that_is_just_as_good_in_a_tenth_at_most(seeds: int, tasks: int) -> None:
+    """Its runs all come to the same, so that Pi alone is equal: nothing balances the skewed noise of the other."""
+    rng = np.random.default_rng(seeds + tasks)
+    many = drawn(rng, 0, 1, 1_000_000)
+    u = float(many.final_s.sum() / many.areas.sum())
+    told = 0
+    for board in range(REPETITIONS):
+        made = [drawn(rng, task + 10 * board, 2, seeds) for task in range(tasks)]
+        for task in made:
+            task.final_s[0], task.areas[0] = u / (1 + u), 1 / (1 + u)  # at once, and for good
+        found = uncertainty(made, np.full(tasks, 1 / tasks), RESAMPLES)
+        told += found.rank_intervals[0] != (1, 2)
+    print(f"{seeds} seeds, {tasks} tasks: told from an even one {share(told)}")
+    assert told / REPETITIONS <= 0.1
+
+
 def difference(task: TaskSeeds) -> float:
     """That of the two methods' pi in its own standard errors: what the rank intervals go by."""
     pi, covariance = task.pi(task.once)[:, 0], task.covariance(task.once)[0]
@@ -85,7 +102,7 @@ def test_with_ten_seeds_of_one_task_it_is_the_bootstrap_that_is_careful() -> Non
             difference(of_task("p", *(np.take_along_axis(each, one, 0) for each in (task.final_s, task.areas))))
             for one in order
         ]
-        told += (1 + np.sum(np.array(others) >= difference(task))) / (1 + exchanges) <= 0.05
+        told += int(1 + np.sum(np.array(others) >= difference(task))) / (1 + exchanges) <= 0.05
         boards += 1
     print(f"exchanged: told from itself {told / boards:.1%} of {boards}")
     assert binomtest(told, boards, 0.05).pvalue > 0.001
