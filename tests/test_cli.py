@@ -1,5 +1,6 @@
 """The command: what it prints, what it leaves behind, and that bad input ends in one clear message and status 2."""
 
+import gzip
 import io
 import json
 import os
@@ -201,8 +202,8 @@ def test_report_writes_a_site_with_the_logs(board: Path, tmp_path: Path) -> None
     assert made.stdout == f"wrote {tmp_path / 'report' / 'index.html'}\n"
     assert "climber" in (tmp_path / "report" / "index.html").read_text()
     logs = sorted((board / "runs").rglob(LOG_NAME))
-    copies = sorted((tmp_path / "report").rglob("*.jsonl"))
-    assert {path.read_bytes() for path in copies} == {path.read_bytes() for path in logs}
+    copies = sorted((tmp_path / "report").rglob("*.jsonl.gz"))
+    assert {gzip.decompress(path.read_bytes()) for path in copies} == {path.read_bytes() for path in logs}
     assert len(copies) == len(logs)
     assert {path.suffix for path in (tmp_path / "report").rglob("*.*")} >= {".html", ".png", ".pdf", ".svg", ".csv"}
 
