@@ -118,15 +118,17 @@ def reached(board: Board, name: str) -> tuple[list[float], int]:
 def draw_task(axes: Axes, board: Board, task: str, as_regret: bool) -> None:
     """Median and band of every strategy on ``task``; those without a colour of their own without a band, behind."""
     runs = [curve for curve in board.curves if curve.task == task]
-    frame(axes, runs, as_regret)
+    frame(axes, runs, as_regret, band(board))
     for name, look in reversed(looks(board).items()):
         own = [curve for curve in runs if curve.strategy == name]
         if own:
             _draw_curves(axes, own, start_kg(runs), band(board), look, as_regret)
 
 
-def frame(axes: Axes, runs: Sequence[Curve], as_regret: bool) -> None:
-    """Axes as the curves of ``runs`` need them, with the budget as a dotted line."""
+def frame(axes: Axes, runs: Sequence[Curve], as_regret: bool, quantiles: tuple[float, float] = (0, 1)) -> None:
+    """Axes as the curves of ``runs`` need them, of which those between ``quantiles`` are drawn, with the budget as a
+    dotted line."""
+    lowest = _lowest(runs, quantiles[0])
     if runs:
         budget = kg(max(curve.budget_kwh for curve in runs))
         axes.axvline(budget, color=GREY, linestyle=":", linewidth=0.8, zorder=0)
@@ -135,15 +137,20 @@ def frame(axes: Axes, runs: Sequence[Curve], as_regret: bool) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     if as_regret:
         axes.set_yscale("log")
-        worst = 1 - min((min(curve.s) for curve in runs), default=0.0)
-        axes.set_ylim(LEAST_REGRET * 0.9, max(1.3, worst * 1.1))
+        axes.set_ylim(LEAST_REGRET * 0.9, max(1.3, (1 - lowest) * 1.1))
         axes.yaxis.set_major_locator(FixedLocator([0.01, 0.03, 0.1, 0.3, 1.0]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(FixedLocator([]))
     else:
         axes.axhline(0, color=GREY, linewidth=0.6, zorder=0)
-        axes.set_ylim(min(-0.05, 1.05 * min((min(curve.s) for curve in runs), default=0.0)), 1.04)
+        axes.set_ylim(min(-0.05, 1.05 * lowest), 1.04)
     axes.grid(axis="y")
+
+
+def _lowest(runs: Sequence[Curve], quantile: float) -> float:
+    """The lowest s that the ``quantile`` over the seeds of any strategy comes to."""
+    of_strategies = [[curve for curve in runs if curve.strategy == name] for name in {curve.strategy for curve in runs}]
+    return min((float(np.quantile(steps(own)[1], quantile, axis=0).min()) for own in of_strategies), default=0.0)
 
 
 def _draw_curves(
