@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from suite.search.baselines import sample, seeded
-from suite.search.strategy import WAIT, Problem, Proposal, Signal, StrategyInfo, Trial
+from suite.search.strategy import EXHAUSTED, WAIT, Problem, Proposal, Signal, StrategyInfo, Trial
 from suite.space import Configuration
 from suite.task import Fidelity
 
@@ -144,10 +144,11 @@ class SuccessiveHalving:
 class Ladder:
     """Asynchronous successive halving (Li et al. 2020, algorithm 2): whoever is among the best third of a rung goes up.
 
-    Nobody waits for a rung to be complete. ``highest``: the index of the highest rung that promotions lead to.
+    Nobody waits for a rung to be complete. draw: what to begin with next, or None where it is to end. ``highest``: the
+    index of the highest rung that promotions lead to.
     """
 
-    def __init__(self, problem: Problem, draw: Callable[[], Configuration]) -> None:
+    def __init__(self, problem: Problem, draw: Callable[[], Configuration | None]) -> None:
         self._goal = problem.goal
         self._draw = draw
         depth = halvings(problem.fidelity)
@@ -158,8 +159,11 @@ class Ladder:
         self._rung_of: dict[int, int] = {}
         self.proposals: dict[int, Proposal] = {}
 
-    def ask(self) -> Proposal:
-        proposal, rung = self._promotion() or (Proposal(self._draw(), self.fidelities[0]), 0)
+    def ask(self) -> Proposal | Signal:
+        found = self._promotion() or self._beginning()
+        if found is None:
+            return EXHAUSTED
+        proposal, rung = found
         number = len(self.proposals) + 1
         self.proposals[number], self._rung_of[number] = proposal, rung
         return proposal
@@ -170,6 +174,10 @@ class Ladder:
         if rung is not None:
             self.results[rung][trial.number] = loss(trial, self._goal)
         return rung
+
+    def _beginning(self) -> tuple[Proposal, int] | None:
+        configuration = self._draw()
+        return None if configuration is None else (Proposal(configuration, self.fidelities[0]), 0)
 
     def _promotion(self) -> tuple[Proposal, int] | None:
         for rung in range(self.highest - 1, -1, -1):
@@ -197,7 +205,7 @@ class Asha:
         space = seeded(problem.space, problem.seed)
         self._ladder = Ladder(problem, lambda: sample(space))
 
-    def ask(self) -> Proposal:
+    def ask(self) -> Proposal | Signal:
         return self._ladder.ask()
 
     def tell(self, trial: Trial) -> None:
@@ -227,7 +235,7 @@ class Pasha:
         self._ladder = Ladder(problem, lambda: sample(space))
         self._ladder.highest = min(1, self._ladder.highest)
 
-    def ask(self) -> Proposal:
+    def ask(self) -> Proposal | Signal:
         return self._ladder.ask()
 
     def tell(self, trial: Trial) -> None:
