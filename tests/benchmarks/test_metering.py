@@ -1,12 +1,8 @@
 """CPU time of metering: one cut of the ledger, and a loop of short trials beyond the trials themselves.
 
-Beside it in the same run: codecarbon's tasks around the same trials. CPU time of this process and all its threads.
+Beside it in the same run: codecarbon around the same trials, as tasks of one tracker, and as a tracker for each.
 
-    tox -e bench
-
-On a virtual machine of two cores (AMD EPYC, Python 3.11, codecarbon 3.3.2) at a load of 17, which is unkind to caches:
-5 microseconds a cut by process clocks, 10 with a living worker, 13 with RAPL of two sockets. At a load of
-7: 0.8 % of trials of 10 ms, and codecarbon's tasks 117 % (medians of 20 and of 7 rounds).
+    tox -e bench -- tests/benchmarks/test_metering.py
 """
 
 import subprocess
@@ -19,18 +15,21 @@ from typing import Any
 import pytest
 
 from suite.energy.cpu_time import CpuTime
+from suite.energy.crosscheck import CrossCheck
 from suite.energy.doctor import burn
 from suite.energy.ledger import Label, Ledger
 from suite.energy.meter import Meter
 from suite.energy.processes import ProcessTree
 from suite.energy.ram import RaplDram
 from suite.energy.rapl import Rapl
+from tests.benchmarks.paired import Peer, beside, cpu_seconds
 from tests.energy.fakes import Powercap
 from tests.energy.fakes import means as made_up
 from tests.energy.test_ledger import NONE
 
 CUTS = 500  # in a round
-TRIALS, TRIAL_SECONDS = 40, 0.01
+TRIALS, TRIAL_SECONDS, ROUNDS = 40, 0.01, 7
+MOST = 1.01  # of the CPU time of the trials alone
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # codecarbon's
 
@@ -84,46 +83,46 @@ def test_a_cut_with_a_living_worker(benchmark: Any, worker: int) -> None:
     measure(benchmark, ledger, most_microseconds=200.0)
 
 
-def plain(trials: int) -> None:
-    for _ in range(trials):
+def alone() -> None:
+    for _ in range(TRIALS):
         burn(TRIAL_SECONDS)
 
 
-def metered(ledger: Ledger, trials: int) -> None:
-    for number in range(trials):
+def metered(ledger: Ledger) -> None:
+    for number in range(TRIALS):
         with ledger.window("train", number):
             burn(TRIAL_SECONDS)
 
 
-def tracked(tracker: Any, trials: int) -> None:
-    for number in range(trials):
+def as_tasks(tracker: Any) -> None:
+    for number in range(TRIALS):
         tracker.start_task(f"trial {number} {time.monotonic_ns()}")
         burn(TRIAL_SECONDS)
         tracker.stop_task()
 
 
-def loop(benchmark: Any, run: Callable[..., None], *arguments: Any) -> float:
-    """CPU time that ``run`` takes beyond that of the trials alone, as a share of it."""
-    alone = min(cpu_seconds(plain) for _ in range(3))
-    benchmark.pedantic(run, args=(*arguments, TRIALS), rounds=7, warmup_rounds=1)
-    overhead: float = benchmark.stats.stats.median / alone - 1
-    benchmark.extra_info["overhead_percent"] = round(100 * overhead, 2)
-    return overhead
+def as_trackers() -> None:
+    for _ in range(TRIALS):
+        tracker = CrossCheck()
+        tracker.start()
+        burn(TRIAL_SECONDS)
+        assert "reason" not in tracker.stop(1)
 
 
-def cpu_seconds(run: Callable[[int], None]) -> float:
-    start = time.process_time()
-    run(TRIALS)
-    return time.process_time() - start
-
-
-@pytest.mark.benchmark(group="40 trials of 10 ms", timer=time.process_time)
-def test_trials_metered(benchmark: Any) -> None:
+def measure_trials(benchmark: Any, peer: Peer) -> None:
     means = made_up()
-    assert loop(benchmark, metered, Ledger([CpuTime(means)], means.processes)) < 0.01
+    ledger = Ledger([CpuTime(means)], means.processes)
+    metered(ledger), peer.run()
+    pair = beside(benchmark, "a trial of 10 ms of work, metered", lambda: metered(ledger), peer, ROUNDS, TRIALS)
+    assert pair.ours_seconds * TRIALS < MOST * min(seconds(alone) for _ in range(ROUNDS))
 
 
-@pytest.mark.benchmark(group="40 trials of 10 ms", timer=time.process_time)
+def seconds(run: Callable[[], None]) -> float:
+    begun = cpu_seconds()
+    run()
+    return cpu_seconds() - begun
+
+
 def test_trials_in_codecarbon_tasks(benchmark: Any) -> None:
     from codecarbon import OfflineEmissionsTracker
 
@@ -134,5 +133,9 @@ def test_trials_in_codecarbon_tasks(benchmark: Any) -> None:
         allow_multiple_runs=True,
         log_level="critical",
     )
-    assert loop(benchmark, tracked, tracker) > 0.0
+    measure_trials(benchmark, Peer("codecarbon", lambda: as_tasks(tracker), "codecarbon: a task a trial", TRIALS))
     tracker.stop()
+
+
+def test_trials_with_a_codecarbon_tracker_each(benchmark: Any) -> None:
+    measure_trials(benchmark, Peer("codecarbon", as_trackers, "codecarbon: a tracker a trial", TRIALS))

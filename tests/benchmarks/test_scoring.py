@@ -1,16 +1,14 @@
 """CPU time and memory of scoring: a large board with all its resamples, and one very long log.
 
-Beside each in the same run the naive loop: the bootstrap of u and pi in plain Python, over few resamples and scaled up
-(it leaves out the covariances that the rank intervals need), and the log's lines through the ``json`` module, without
-checksums, ledger or anything made of them.
+Beside it in the same run: rliable's intervals of the interquartile mean, by as many resamples of the same runs, and the
+log's lines through the ``json`` module.
 
-    tox -e bench
+    tox -e bench -- tests/benchmarks/test_scoring.py
 """
 
 import json
-import random
 import resource
-import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,13 @@ from suite.runs.lines import encode
 from suite.runs.log import LOG_NAME, RunLog, read_log
 from suite.score.board import Board, score
 from suite.score.ranks import RESAMPLES
+from tests.benchmarks.paired import Peer, beside
 from tests.score.make import run, spec
 
 METHODS, TASKS, SEEDS, PARADIGMS = 30, 24, 30, 8
-NAIVE_RESAMPLES = 5
 TRIALS = 1_000_000
-NAIVE_LINES = 100_000
+PEER_TRIALS = 100_000
+ROUNDS = 3
 
 
 def large_board() -> list[RunLog]:
@@ -41,22 +40,15 @@ def large_board() -> list[RunLog]:
     ]
 
 
-def naive_bootstrap(board: Board, resamples: int) -> list[list[float]]:
-    """Pi of each strategy and resample; seeds are drawn once a task."""
-    runs: dict[str, dict[str, list[tuple[float, float]]]] = {}
+def interquartile_means(board: Board) -> None:
+    """Stratified bootstrap of the runs of each strategy."""
+    library = pytest.importorskip("rliable.library", reason="needs the dependency group peers")
+    from rliable.metrics import aggregate_iqm
+
+    reached = {name: np.zeros((SEEDS, TASKS)) for name in board.strategies}
     for curve in board.curves:
-        runs.setdefault(curve.task, {}).setdefault(curve.strategy, []).append((curve.final_s, curve.area))
-    found = []
-    for _ in range(resamples):
-        totals = dict.fromkeys(board.strategies, 0.0)
-        for of_task in runs.values():
-            chosen = [random.randrange(SEEDS) for _ in range(SEEDS)]
-            for strategy, pairs in of_task.items():
-                reached = max(0.0, sum(pairs[seed][0] for seed in chosen))
-                u = reached / sum(pairs[seed][1] for seed in chosen)
-                totals[strategy] += u / (u + 2 / 3) / TASKS
-        found.append(list(totals.values()))
-    return found
+        reached[curve.strategy][curve.seed, board.tasks.index(curve.task)] = curve.final_s
+    library.get_interval_estimates(reached, lambda runs: np.array([aggregate_iqm(runs)]), reps=RESAMPLES)
 
 
 def long_log(path: Path, trials: int) -> None:
@@ -76,31 +68,32 @@ def long_log(path: Path, trials: int) -> None:
         file.write(encode({"record": "end", "reason": "budget", "crosscheck": {}, "segments": [], "total": trials}))
 
 
-@pytest.mark.benchmark(group="30 strategies x 24 tasks x 30 seeds, 9,999 resamples", timer=time.process_time)
+@pytest.mark.filterwarnings("ignore")  # rliable's
 def test_a_large_board(benchmark: Any) -> None:
     logs = large_board()
-    board = benchmark.pedantic(score, args=(logs,), rounds=1)
-    begun = time.process_time()
-    naive_bootstrap(board, NAIVE_RESAMPLES)
-    naive = (time.process_time() - begun) / NAIVE_RESAMPLES * RESAMPLES
-    ours, gib = benchmark.stats.stats.median, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    benchmark.extra_info.update(naive_over_ours=round(naive / ours, 1), gib=round(gib, 2))
-    print(f"{ours:.1f} s, {gib:.2f} GiB; naive loop {naive:.0f} s, {naive / ours:.0f} times as long")
-    assert ours < 6
+    board = score(logs)
+    differs = "ours: `Pi` and ranks by the differences of all pairs; the peer: interquartile means alone"
+    peer = Peer("rliable", lambda: interquartile_means(board), differs)
+    what = f"intervals by {RESAMPLES:,} resamples: {METHODS} strategies, {TASKS} tasks, {SEEDS} seeds"
+    pair = beside(benchmark, what, lambda: score(logs), peer, ROUNDS)
+    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    benchmark.extra_info["gib"] = round(gib, 2)
+    assert pair.ratio > 5
     assert gib < 2
 
 
-@pytest.mark.benchmark(group="a log of a million trials", timer=time.process_time)
 def test_a_long_log(benchmark: Any, tmp_path: Path) -> None:
     path = tmp_path / LOG_NAME
     long_log(path, TRIALS)
-    board = benchmark.pedantic(lambda: score([read_log(path)]), rounds=1)
-    assert board.cells[0].trials == TRIALS
-    begun = time.process_time()
-    with path.open() as file:
-        kept = [json.loads(line) for line, _ in zip(file, range(NAIVE_LINES), strict=False)]
-    naive = (time.process_time() - begun) / len(kept) * 2 * TRIALS
-    ours = benchmark.stats.stats.median
-    benchmark.extra_info.update(naive_over_ours=round(naive / ours, 2))
-    print(f"{ours:.1f} s; lines through json alone {naive:.1f} s, {naive / ours:.2f} times as long")
-    assert ours < 2.5 * naive  # seconds depend on the machine, and on who else is on it
+
+    def scored() -> None:
+        assert score([read_log(path)]).cells[0].trials == TRIALS
+
+    def read() -> None:
+        with path.open() as file:
+            for line in islice(file, 2 * PEER_TRIALS):  # each has its ask
+                json.loads(line)
+
+    peer = Peer("the module `json`", read, "the peer: lines alone, no checksums, nothing made of them", PEER_TRIALS)
+    pair = beside(benchmark, f"reading and scoring a log of {TRIALS:,} trials, a trial", scored, peer, ROUNDS, TRIALS)
+    assert pair.ratio > 0.4
