@@ -224,7 +224,7 @@ def search_space() -> ConfigurationSpace:
 TASK = VaeDigits(
     TaskSpec(
         name="unsupervised/vae-digits",
-        version="1",
+        version="2",
         summary="density of handwritten digits by a variational auto-encoder (bits per dimension)",
         paper="Kingma & Welling 2014, Auto-Encoding Variational Bayes, ICLR, arXiv:1312.6114",
         space=search_space(),
