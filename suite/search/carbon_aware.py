@@ -70,7 +70,6 @@ class CarbonAware:
         self._drawn = 0
         self._results: list[_Result] = []
         self._left = problem.budget_joules
-        self._trained_in_full = False
         self._kernel: Kernel | None = None
         self._fitted_to = 0
 
@@ -81,7 +80,7 @@ class CarbonAware:
 
     def tell(self, trial: Trial) -> None:
         self._ladder.tell(trial)
-        proposal, fidelity = trial.proposal, self._problem.fidelity
+        proposal = trial.proposal
         begun = self._ladder.proposals[proposal.parent].fidelity if proposal.parent else 0
         (row,) = self._encode([proposal.configuration])
         joules = max(trial.joules, 1e-9) / max(1, proposal.fidelity - begun)
@@ -89,7 +88,6 @@ class CarbonAware:
         self._results.append(_Result(proposal.configuration, row, self._place(proposal.fidelity), value, joules))
         if trial.number > 0:  # trial 0 was given
             self._left -= trial.joules
-            self._trained_in_full |= proposal.fidelity == fidelity.maximum
 
     def _new(self) -> Configuration | None:
         """What to begin with next; None where nothing is worth it."""
@@ -100,7 +98,7 @@ class CarbonAware:
 
     def _worthiest(self) -> Configuration | None:
         """The candidate of the greatest expected improvement per joule."""
-        scores = normal_scores(np.array([result.loss for result in self._results]))
+        scores = _normal_scores(np.array([result.loss for result in self._results]))
         best_first = np.argsort(scores, kind="stable")
         chosen = _remembered(best_first)
         rows = np.array([result.row for result in self._results])
@@ -118,8 +116,9 @@ class CarbonAware:
         gain = expected_improvement(mean[:, 0], deviation[:, 0], float(known.min()))
         worth = gain / self._joules(rows, at)
         best = int(np.argmax(worth))
-        if self._trained_in_full and math.isfinite(self._left) and worth[best] * max(self._left, 0.0) < WORTHLESS:
-            return None  # before a full training nobody knows what that brings
+        trained_in_full = bool(self._ladder.results[-1])  # nobody knows before what that brings
+        if trained_in_full and math.isfinite(self._left) and worth[best] * max(self._left, 0.0) < WORTHLESS:
+            return None
         return candidates[best]
 
     def _evenly(self, count: int) -> list[Configuration]:
@@ -153,7 +152,7 @@ class CarbonAware:
         return np.asarray(np.exp(mean + (at - centre) @ slope) * self._problem.fidelity.maximum)
 
 
-def normal_scores(losses: Array) -> Array:
+def _normal_scores(losses: Array) -> Array:
     """Of their ranks: what is infinite is as bad as the worst."""
     finite = losses[np.isfinite(losses)]
     losses = np.where(np.isfinite(losses), losses, finite.max() if len(finite) else 0.0)

@@ -79,6 +79,7 @@ def test_a_large_board(benchmark: Any) -> None:
     gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     benchmark.extra_info["gib"] = round(gib, 2)
     assert pair.ratio > 5
+    assert pair.ours_seconds < 6
     assert gib < 2
 
 
