@@ -2,16 +2,21 @@
 
 Parquet: one row a record, with columns to compute with and the record's own line, from which the log is written again
 byte for byte. MLflow: one run a log, with parameters and metrics to look at, and the log itself as an artifact.
+
+A board's runs are written as one CSV file, from which it can be scored anew, and no log.
 """
 
+import csv
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
 from suite.energy.ledger import JOULES_PER_KWH
 from suite.runs.log import LOG_NAME, RunLog, log_file, read_content, read_log, read_records
+from suite.score.runs import Row, rows
 
 _EXPERIMENT: Final = "carbon-suite"
 _LONGEST_PARAMETER: Final = 500
@@ -92,6 +97,22 @@ def from_mlflow(run: str, uri: str, out: Path) -> None:
     kept = Path(download_artifacts(run_id=run, artifact_path=LOG_NAME, tracking_uri=uri))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(kept.read_bytes())
+
+
+def to_csv(logs: Iterable[RunLog], out: Path) -> int:
+    """Write a row for each ranked run in ``logs``. Returns how many. Raises ``ExportError``."""
+    try:
+        found = [asdict(row) for row in rows(logs)]
+    except ValueError as error:
+        raise ExportError(str(error)) from error
+    if not found:
+        raise ExportError("there are no ranked runs to write; make some with `carbon-suite run`")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found)
+    return len(found)
 
 
 def _columns(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from click.testing import CliRunner
 from suite.catalog import load_task
 from suite.cli import cli
 from suite.energy.ledger import JOULES_PER_KWH
-from suite.export import ExportError, from_mlflow, from_parquet, to_mlflow, to_parquet
+from suite.export import ExportError, from_mlflow, from_parquet, to_csv, to_mlflow, to_parquet
 from suite.models import ModelError, export_model, incumbent, load_model
 from suite.runs.log import PACKED_NAME, RunLog, packed
+from suite.score.curve import curve
 from tests.conftest import CLIMBER, HERE, VALLEY, budget
+from tests.score.make import run as ranked
 
 MakeRun = Callable[..., RunLog]
 
@@ -188,3 +190,21 @@ def test_an_incumbent_that_went_on_from_others_is_trained_through_all_its_stages
     assert [stage.fidelity for stage in found.stages] == [40, 80]
     metrics = json.loads((export_model(log, tmp_path / "model") / "metrics.json").read_text())
     assert metrics["test"]["retrained"] == found.test
+
+
+def test_a_board_is_written_run_by_run(tmp_path: Path) -> None:
+    import pandas as pd
+
+    log = ranked((0.1, 0.2), (0.3, 0.7))
+    assert to_csv([log], tmp_path / "new" / "runs.csv") == 1
+    (row,) = pd.read_csv(tmp_path / "new" / "runs.csv").itertuples()
+    assert (row.s, row.area) == (curve(log).final_s, curve(log).area)
+    assert row.kwh_total * JOULES_PER_KWH * 1e6 == pytest.approx(log.total_microjoules)
+
+
+def test_what_cannot_be_scored_is_no_row(log: RunLog, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="has no curve"):
+        to_csv([log], tmp_path / "runs.csv")
+    with pytest.raises(ExportError, match="no ranked runs"):
+        to_csv([], tmp_path / "runs.csv")
+    assert not (tmp_path / "runs.csv").exists()

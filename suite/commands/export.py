@@ -12,6 +12,7 @@ from suite.commands.options import examples
         "carbon-suite export board/runs/few_shot/sinusoid/tpe/seed-0 run.parquet --to parquet",
         "carbon-suite export run.parquet log.jsonl --to log",
         "carbon-suite export board/runs/few_shot/sinusoid/tpe/seed-0 sqlite:///mlflow.db --to mlflow",
+        "carbon-suite export board runs.csv --to runs",
     )
 )
 @click.argument("run", type=click.Path(path_type=Path, exists=True))
@@ -20,15 +21,22 @@ from suite.commands.options import examples
     "--to",
     "kind",
     required=True,
-    type=click.Choice(["parquet", "mlflow", "log"]),
-    help="A Parquet file; a run in the MLflow store at URI (extra `mlflow`); or, from a Parquet file, the log again.",
+    type=click.Choice(["parquet", "mlflow", "log", "runs"]),
+    help="A Parquet file; a run in the MLflow store at URI (extra `mlflow`); from a Parquet file, the log again; or a "
+    "CSV file with a row for each run of a board.",
 )
 def export(run: Path, destination: str, kind: str) -> None:
-    """Write a run's log in another format. Nothing is lost: each leads back to the log, byte for byte."""
-    from suite.export import from_parquet, to_mlflow, to_parquet
+    """Write a run's log in another format, which leads back to the log, byte for byte; or all that a board's runs
+    came to, as one table."""
+    from suite.commands.rank import logs_below
+    from suite.export import from_parquet, to_csv, to_mlflow, to_parquet
 
     if kind == "mlflow":
         click.echo(f"wrote run {to_mlflow(run, destination)} to {destination}")
+        return
+    if kind == "runs":
+        count = to_csv(logs_below([run]), Path(destination))
+        click.echo(f"wrote {count} runs to {destination}")
         return
     (to_parquet if kind == "parquet" else from_parquet)(run, Path(destination))
     click.echo(f"wrote {destination}")

@@ -13,7 +13,7 @@ from suite.energy.ledger import JOULES_PER_KWH
 from suite.energy.uncertainty import total
 from suite.runs.log import RunLog
 from suite.score.admission import ScoreError, check_one_board, key, not_admitted
-from suite.score.curve import NO_ERRORS, Curve, curve
+from suite.score.curve import NO_ERRORS, Curve, curve, kwh
 from suite.score.efficiency import Array, against_reference, efficiency, headline, weights
 from suite.score.errors import corners, factors_of, widened
 from suite.score.ranks import TaskSeeds, Uncertainty, improvement, uncertainty
@@ -232,7 +232,7 @@ class _Runs:
             final_s=float(final_s.mean()),
             test_median=median(a0 if test is None else test for test in tests),
             validation_gap=self._gap(task, strategy),
-            kwh=mean(_kwh(log.charged_microjoules) for log in logs.values()),
+            kwh=mean(kwh(log.charged_microjoules) for log in logs.values()),
             microjoules_by_phase=dict(phases),
             lost_microjoules=sum(log.lost_microjoules for log in logs.values()),
             trials=len(trials),
@@ -293,8 +293,8 @@ def _entry(runs: _Runs, name: str, cells: Sequence[Cell], intervals: Uncertainty
         reached=sum(max(each.s) >= HIGH for (_, strategy, _), each in runs.curves.items() if strategy == name),
         missing=missing,
         whole=not missing and all(_is_whole(log) for log in own),
-        kwh=sum(_kwh(log.charged_microjoules) for log in own),
-        kwh_total=sum(_kwh(log.total_microjoules) for log in own),
+        kwh=sum(kwh(log.charged_microjoules) for log in own),
+        kwh_total=sum(kwh(log.total_microjoules) for log in own),
         kwh_interval=_interval(own),
         kwh_net=_net(own),
         hours=_hours(own),
@@ -315,12 +315,12 @@ def _is_whole(log: RunLog) -> bool:
 
 def _interval(logs: Sequence[RunLog]) -> tuple[float, float]:
     spent = total(energy for log in logs for energy in log.energy().values())
-    return _kwh(spent.low), _kwh(spent.high)
+    return kwh(spent.low), kwh(spent.high)
 
 
 def _net(logs: Sequence[RunLog]) -> float | None:
     nets = [log.net_microjoules() for log in logs]
-    return None if None in nets else sum(_kwh(net) for net in nets if net is not None)
+    return None if None in nets else sum(kwh(net) for net in nets if net is not None)
 
 
 def _hours(logs: Sequence[RunLog]) -> dict[int, float]:
@@ -328,7 +328,7 @@ def _hours(logs: Sequence[RunLog]) -> dict[int, float]:
     hours: dict[int, float] = defaultdict(float)
     for log in logs:
         for hour, microjoules in log.hours.items():
-            hours[hour] += _kwh(microjoules)
+            hours[hour] += kwh(microjoules)
     return dict(sorted(hours.items()))
 
 
@@ -428,7 +428,3 @@ def _metering(logs: Sequence[RunLog]) -> list[str]:
     if any("gpu" in log.header.unmetered and log.header.device.startswith("cuda") for log in logs):
         notes.append("Trainings ran on a GPU, and its energy is not in these figures: nothing metered it.")
     return notes
-
-
-def _kwh(microjoules: float) -> float:
-    return microjoules / 1e6 / JOULES_PER_KWH

@@ -59,10 +59,10 @@ def curve(log: RunLog, factors: Mapping[str, float] = NO_ERRORS) -> Curve:
         assert trial.validation is not None  # of every incumbent
         assert trial.test is not None
         s = min(CAP, max(FLOOR, (trial.test - a0) / (a1 - a0)))
-        steps.append((_kwh(charge), s, trial.validation, trial.test))
-    kwh, performance, validation, test = zip(*steps, strict=True)
+        steps.append((kwh(charge), s, trial.validation, trial.test))
+    charged, performance, validation, test = zip(*steps, strict=True)
     name = str(log.header.strategy["name"])
-    return Curve(spec.name, name, log.header.seed, _kwh(limit), kwh, performance, validation, test)
+    return Curve(spec.name, name, log.header.seed, kwh(limit), charged, performance, validation, test)
 
 
 def incumbents(
@@ -101,5 +101,5 @@ def _scale(mix: Mapping[str, float], factors: Mapping[str, float]) -> float:
     return 1.0 + sum((factors.get(component, 1.0) - 1.0) * share for component, share in mix.items())
 
 
-def _kwh(microjoules: float) -> float:
+def kwh(microjoules: float) -> float:
     return microjoules / 1e6 / JOULES_PER_KWH
