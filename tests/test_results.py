@@ -1,10 +1,29 @@
-"""Everything below ``results`` is a submission that validates, the register of nonces, or the logs of a recording;
-scores come from logs."""
+"""Everything below ``results`` is a submission that validates, the register of nonces, the logs of a recording, or a
+board that is what its logs and runs say; scores come from logs."""
 
+import csv
+import json
+import random
+import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from suite.catalog import task_spec
+from suite.cli import cli
+from suite.energy.carbon import REFERENCE, REFERENCE_PUE
+from suite.export import to_csv
+from suite.report.tables import write
+from suite.runs.log import logs_below, read_log
+from suite.runs.machine import machine_facts
+from suite.score.board import score
+from suite.score.efficiency import weights
+from suite.score.ranks import TaskSeeds, Uncertainty, uncertainty
+from suite.score.runs import Row, rows
 from suite.submit import register
 from suite.submit.findings import as_text
 from suite.submit.layout import SUBMISSION
@@ -14,13 +33,24 @@ from suite.submit.validate import validate
 RESULTS = Path(__file__).parents[1] / "results"
 RECORDINGS = RESULTS / "recordings"
 PUBLISHED = sorted(path.parent for path in RESULTS.glob(f"*/*/*/*/{SUBMISSION}"))
+BOARDS = sorted(path.parent for path in RESULTS.glob("*/*/runs.csv"))
+PACKED = [board for board in BOARDS if (board / "logs.tar.xz").exists()]
+REPLAYED = [board for board in BOARDS if board.name == "replay"]
+OF_A_BOARD = {"runs.csv", "table.csv", "table.md", "table.tex", "machine.json", "overview.png", "paradigms.png"}
+AGAIN = 3  # runs of a replay board that are made again
+
+
+def name(board: Path) -> str:
+    return f"{board.parent.name}/{board.name}"
 
 
 def test_nothing_else_lies_there() -> None:
     files = {path for path in RESULTS.rglob("*") if path.is_file()}
     inside = {path for path in files if any(folder in path.parents for folder in PUBLISHED)}
     packed = set(RECORDINGS.glob("*.tar.xz"))
-    assert {path.name for path in files - inside - packed} <= {"README.md", NONCES, "pack.sh"}
+    boards = {board / each for board in BOARDS for each in (*OF_A_BOARD, "logs.tar.xz", "agreement.txt")}
+    others = {"README.md", NONCES, "pack.sh", "make.sh", "trace.csv", "schedule.txt"}
+    assert {path.name for path in files - inside - packed - boards} <= others
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob(f"*/{NONCES}")))
@@ -33,3 +63,68 @@ def test_a_published_result_is_what_its_logs_say(folder: Path) -> None:
     report = validate(folder, folder.parents[2] / NONCES)
     assert report.passed, as_text(report)
     assert "Pi" in report.figures
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=name)
+def test_a_board_is_whole(board: Path) -> None:
+    assert {path.name for path in board.iterdir()} >= OF_A_BOARD
+
+
+@pytest.mark.parametrize("board", PACKED, ids=name)
+def test_a_board_is_what_its_logs_say(board: Path, tmp_path: Path) -> None:
+    with tarfile.open(board / "logs.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    logs = [read_log(path) for path in logs_below(tmp_path)]
+    scored = score(logs)
+    for style, file in (("csv", "table.csv"), ("latex", "table.tex")):
+        assert write(scored, REFERENCE, REFERENCE_PUE, style) == (board / file).read_text()
+    assert (board / "table.md").read_text().startswith(write(scored, REFERENCE, REFERENCE_PUE, "md"))
+    to_csv(logs, tmp_path / "runs.csv")
+    assert (tmp_path / "runs.csv").read_bytes() == (board / "runs.csv").read_bytes()
+
+
+@pytest.mark.parametrize("board", REPLAYED, ids=name)
+def test_a_replayed_board_is_what_its_runs_say(board: Path) -> None:
+    runs = pd.read_csv(board / "runs.csv", keep_default_na=False)
+    strategies, tasks = sorted(set(runs["strategy"])), sorted(set(runs["task"]))
+    found = scored_anew(runs, strategies, tasks)
+    table = pd.read_csv(board / "table.csv").set_index("strategy")
+    for number, strategy in enumerate(strategies):
+        assert found.pi_intervals[number] == pytest.approx(tuple(table.loc[strategy, ["Pi low", "Pi high"]]), rel=1e-12)
+
+
+def scored_anew(runs: pd.DataFrame, strategies: Sequence[str], tasks: Sequence[str]) -> Uncertainty:
+    """From s and area of each run and the kappa of each task's card."""
+
+    def of_task(task: str) -> TaskSeeds:
+        own = runs[runs["task"] == task]
+        final_s, areas = (own.pivot(index="strategy", columns="seed", values=each) for each in ("s", "area"))
+        assert list(final_s.index) == list(strategies)
+        assert not final_s.isna().to_numpy().any()
+        constants = task_spec(task).constants
+        assert constants is not None
+        ran = np.ones(len(strategies), bool)
+        return TaskSeeds(task, final_s.to_numpy(), areas.to_numpy(), ran, constants.kappa_t, None)
+
+    return uncertainty([of_task(task) for task in tasks], weights(tasks))
+
+
+@pytest.mark.parametrize("board", REPLAYED, ids=name)
+def test_runs_drawn_at_random_come_to_the_same_again(board: Path, tmp_path: Path) -> None:
+    made_on, here = json.loads((board / "machine.json").read_text()), machine_facts()
+    if any(made_on[fact] != here[fact] for fact in ("cpu", "python", "versions")):
+        pytest.skip(f"made on {made_on['cpu']} with {made_on['versions']}: elsewhere the last digits differ")
+    with (board / "runs.csv").open(newline="") as file:
+        drawn = random.sample(list(csv.DictReader(file)), AGAIN)
+    for run in drawn:
+        print(run["task"], run["strategy"], run["seed"])  # pytest shows it where this fails
+        assert again(run, tmp_path / run["digest"]).digest == run["digest"]
+
+
+def again(run: Mapping[str, str], directory: Path) -> Row:
+    """The run, replayed once more."""
+    which = ["--task", run["task"], "--strategy", run["strategy"], "--seeds", run["seed"]]
+    made = CliRunner().invoke(cli, ["run", "--replay", *which, "--out", str(directory)])
+    assert made.exit_code == 0, made.output
+    (row,) = rows(read_log(path) for path in logs_below(directory))
+    return row
