@@ -52,7 +52,7 @@ live() {
   run live 0-4 "${same[@]}" --task physics_informed/helmholtz --task federated/glyph-fonts -- "${five[@]}"
   publish live
   pack live
-  run replayed 0-19 --replay --budget 10 --jobs 2 $(printf -- '--task %s ' "${ten[@]}") -- "${five[@]}"
+  run replayed 0-9 --replay --budget 10 --jobs 2 $(printf -- '--task %s ' "${ten[@]}") -- "${five[@]}"
   carbon-suite agree "$work/live" "$work/replayed" > "$here/live/agreement.txt"
 }
 

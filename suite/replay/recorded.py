@@ -1,10 +1,10 @@
 """Answers for a training that is not made: its curve and its energy, from a task's recorded table.
 
-The answer is a denoised mean and a draw of noise. The mean is that of a Gaussian process over all recorded curves, in
-normal scores; at a recorded configuration it rests on that one's own rows. The noise is what one recorded training
-deviated from the mean over its seeds by, validation and test together, taken from a recorded configuration of like
-performance that a hash of the training's seed picks: another run seed is another draw, and the same training always the
-same one.
+The answer is a denoised mean and a draw of its error. The mean is that of a Gaussian process over all recorded curves,
+in normal scores; at a recorded configuration it rests on that one's own rows. The error is what one recorded training
+deviated by, validation and test together: from the mean over its seeds, where the configuration asked for is recorded,
+else from what the table without its configuration says of it. It is taken from a recorded training of like answer that
+a hash of the training's seed picks: another run seed is another draw, the same training always the same one.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ from suite.space import Configuration
 from suite.task import TaskSpec
 
 Array = np.ndarray
-LIKE: Final = 16  # recorded configurations of like performance that noise is drawn from
+LIKE: Final = 16  # recorded trainings of like answer that an error is drawn from
+MOST_SEEDS: Final = 3  # of one configuration among them, where it is not the one asked for: some have twenty
 KNOTS: Final = 257
-BEYOND: Final = 1e4  # how many times as far as the outermost tenth reaches a map goes on
 SPLITS: Final = ("validation", "test")
 
 
@@ -40,8 +40,9 @@ class Energy:
 
 
 class Scores:
-    """A monotone map of a metric to normal scores, by the quantiles of all its recorded values; beyond these it goes on
-    with the slope over the outermost tenth."""
+    """A monotone map of a metric to normal scores, by the quantiles of all its recorded values; from these to the least
+    and the greatest value it goes on with the slope over the outermost tenth, and ends there: nothing is answered that
+    is beyond all that was recorded, such as a return above the greatest possible."""
 
     def __init__(self, values: Array) -> None:
         levels = (np.arange(KNOTS) + 0.5) / KNOTS
@@ -49,7 +50,7 @@ class Scores:
         scores = ndtri(levels)[first]
         if len(knots) < 2:
             knots, scores = np.array([knots[0], knots[0] + 1.0]), np.array([0.0, 1.0])
-        self._knots, self._scores = _prolonged(knots, scores)
+        self._knots, self._scores = _prolonged(knots, scores, float(values.min()), float(values.max()))
 
     def __call__(self, values: Array) -> Array:
         return np.asarray(np.interp(values, self._knots, self._scores))
@@ -58,13 +59,17 @@ class Scores:
         return np.asarray(np.interp(scores, self._scores, self._knots))
 
 
-def _prolonged(xs: Array, ys: Array) -> tuple[Array, Array]:
-    """Knots with one more at either end, far out on the line over the outermost tenth."""
+def _prolonged(xs: Array, ys: Array, least: float, greatest: float) -> tuple[Array, Array]:
+    """Knots with one more at ``least`` and at ``greatest`` where these are beyond them, on the line over the outermost
+    tenth."""
     tenth = max(1, len(xs) // 10)
-    far = BEYOND * np.array([-1.0, 1.0])
-    ends_x = xs[[0, -1]] + far * np.array([xs[tenth] - xs[0], xs[-1] - xs[-1 - tenth]])
-    ends_y = ys[[0, -1]] + far * np.array([ys[tenth] - ys[0], ys[-1] - ys[-1 - tenth]])
-    return np.r_[ends_x[0], xs, ends_x[1]], np.r_[ends_y[0], ys, ends_y[1]]
+    if least < xs[0]:
+        slope = (ys[tenth] - ys[0]) / (xs[tenth] - xs[0])
+        xs, ys = np.append(least, xs), np.append(ys[0] - slope * (xs[0] - least), ys)
+    if greatest > xs[-1]:
+        slope = (ys[-1] - ys[-1 - tenth]) / (xs[-1] - xs[-1 - tenth])
+        xs, ys = np.append(xs, greatest), np.append(ys, ys[-1] + slope * (greatest - xs[-1]))
+    return xs, ys
 
 
 class Curves:
@@ -134,6 +139,22 @@ class Answers(NamedTuple):
     reached: Array
 
 
+class Errors:
+    """What answers erred by, (n, 2, levels) in normal scores, where the final validation was answered ``at`` (n,)."""
+
+    def __init__(self, at: Array, errors: Array) -> None:
+        order = np.argsort(at, kind="stable")
+        self._at, self._errors = at[order], errors[order]
+
+    def drawn(self, at: Array, picked: Array, level: int) -> Array:
+        """Those at ``level`` of trainings answered ``at`` (n,), each the one that a number picks: (n, 2)."""
+        count = len(self._at)
+        if not count:  # nothing was recorded under two seeds
+            return np.zeros((len(at), 2))
+        first = np.minimum(np.maximum(self._at.searchsorted(at) - LIKE // 2, 0), max(0, count - LIKE))
+        return np.asarray(self._errors[first + (picked % min(LIKE, count)).astype(int), :, level])
+
+
 class Recorded:
     """A task's table, ready to answer. Built of the ``trainings`` (a mask; None: all) of ``curves``.
 
@@ -152,24 +173,37 @@ class Recorded:
         seen, places, counts = np.unique(curves.which[whole], return_inverse=True, return_counts=True)
         means = _means(scores.reshape(len(places), -1), places, counts)
         points = self._encode([curves.configurations[which] for which in seen])
-        self._values = Process(fitted.values, points, means, counts)
+        self._kernel = fitted.values
+        self._values = Process(self._kernel, points, means, counts)
         energies = np.log(np.maximum(1.0, np.column_stack([curves.steps[whole].sum(1), curves.checks[whole]])))
         self._energies = Process(fitted.energies, points, _means(energies, places, counts), counts)
         self._profile = np.cumsum(np.median(curves.steps[whole] / curves.steps[whole].sum(1, keepdims=True), axis=0))
         self._profile /= self._profile[-1]
         self._nanoseconds = curves.nanoseconds_per_microjoule
-        self._remember_noise(scores - means.reshape(-1, *scores.shape[1:])[places], means, places, counts)
-        self._remember_answers(curves, used, fitted.values)
+        self._remember_errors(scores, means.reshape(-1, *scores.shape[1:]), places, counts, points)
+        self._remember_answers(curves, used)
 
-    def _remember_noise(self, residuals: Array, means: Array, places: Array, counts: Array) -> None:
-        """Deviations from the mean over n seeds are too small by the root of (n - 1) / n."""
+    def _remember_errors(self, scores: Array, means: Array, places: Array, counts: Array, points: Array) -> None:
+        """Of recorded and of other configurations. scores: (trainings, 2, levels), of whole ones; means: at ``points``.
+        Deviations from a mean over n seeds are too small by the root of (n - 1) / n."""
         repeated = counts[places] > 1
         n = counts[places][repeated, None, None]
-        order = np.argsort(means[places[repeated], len(self.levels) - 1], kind="stable")
-        self._noise = (residuals[repeated] * np.sqrt(n / (n - 1)))[order]
-        self._noise_at = means[places[repeated], len(self.levels) - 1][order]
+        noise = (scores - means[places])[repeated] * np.sqrt(n / (n - 1))
+        self._noise = Errors(means[places[repeated], 0, -1], noise)
+        others = self._others(points).reshape(means.shape)[places]
+        chosen = _earlier_of_the_same(places) < MOST_SEEDS
+        self._unknown = Errors(others[chosen, 0, -1], (scores - others)[chosen])
 
-    def _remember_answers(self, curves: Curves, used: Array, kernel: Kernel) -> None:
+    def _others(self, points: Array) -> Array:
+        """What the table without it would say of each configuration that the process has seen, at ``points``."""
+        if not self._pool:
+            return self._values.left_out()
+        scaled = self._kernel.scaled(points)
+        distances = squared_distances(scaled, scaled)
+        np.fill_diagonal(distances, np.inf)
+        return np.asarray(self._values(points)[distances.argmin(1)])
+
+    def _remember_answers(self, curves: Curves, used: Array) -> None:
         """What is said of each recorded configuration. It reaches the median of its trainings' levels."""
         reached = np.isfinite(curves.values[used, 0]).sum(1)
         known, places = np.unique(curves.which[used], return_inverse=True)
@@ -177,28 +211,30 @@ class Recorded:
         self._reached = np.array([int(np.median(reached[places == place])) for place in range(len(known))])
         self._known = {self._key(each): place for place, each in enumerate(configurations)}
         self._points = self._encode(configurations)
-        self._scaled = kernel.scaled(self._points)
-        self._kernel = kernel
+        self._scaled = self._kernel.scaled(self._points)
         self._means = self._values(self._points)
         self._spent = np.exp(self._energies(self._points))
 
     def look_up(self, configurations: Sequence[Configuration], seeds: Sequence[int], fidelity: int) -> Answers:
         """What trainings to ``fidelity`` under ``seeds`` (``suite.space.training_seed``) come to."""
         level, count = int(np.searchsorted(self.levels, fidelity)), len(self.levels)
-        places, points = self._locate(configurations)
+        places, points, fresh = self._locate(configurations)
         scores = self._scores(places, points, [level, count + level, count - 1])
         reached = self._reached[places]
         if len(points):
             reached[places < 0] = self._reached[self._nearest(points, self._points)] if self._fail else count
-        noise = self._drawn(scores[:, 2], seeds, level)
-        values = [scale.inverse(scores[:, k] + noise[:, k]) for k, scale in enumerate(self._maps)]
+        picked = np.array(list(map(_hashed, seeds)))
+        errors = self._noise.drawn(scores[:, 2], picked, level)
+        errors[fresh] = self._unknown.drawn(scores[fresh, 2], picked[fresh], level)
+        values = [scale.inverse(scores[:, k] + errors[:, k]) for k, scale in enumerate(self._maps)]
         validation, test = (np.where(level < reached, value, np.nan) for value in values)
         return Answers(validation, test, reached)
 
     def means(self, configurations: Sequence[Configuration]) -> Array:
         """Denoised final values, validation and test, in normal scores: (n, 2)."""
         count = len(self.levels)
-        return self._scores(*self._locate(configurations), [count - 1, 2 * count - 1])
+        places, points, _ = self._locate(configurations)
+        return self._scores(places, points, [count - 1, 2 * count - 1])
 
     def _scores(self, places: Array, points: Array, outputs: Sequence[int]) -> Array:
         """Denoised (n, outputs), in normal scores; an output is a level of the validation, then of the test."""
@@ -209,7 +245,7 @@ class Recorded:
 
     def energies(self, configurations: Sequence[Configuration]) -> Array:
         """Microjoules of a full training, of one validation and of one test: (n, 3)."""
-        places, points = self._locate(configurations)
+        places, points, _ = self._locate(configurations)
         found = self._spent[places]
         if len(points):
             found[places < 0] = np.exp(self._energies(points))
@@ -223,14 +259,16 @@ class Recorded:
             train, round(validate), round(test), round(train * self._nanoseconds), round(validate * self._nanoseconds)
         )
 
-    def _locate(self, configurations: Sequence[Configuration]) -> tuple[Array, Array]:
-        """Places (n,) among the recorded ones, -1 for those that the process answers, and the points of these."""
+    def _locate(self, configurations: Sequence[Configuration]) -> tuple[Array, Array, Array]:
+        """Places (n,) among the recorded ones, -1 for those that the process answers, the points of these, and which of
+        the n were not recorded."""
         places = np.array([self._known.get(self._key(each), -1) for each in configurations], int)
-        points = self._encode([each for each, place in zip(configurations, places, strict=True) if place < 0])
+        fresh = places < 0
+        points = self._encode([each for each, is_fresh in zip(configurations, fresh, strict=True) if is_fresh])
         if self._pool and len(points):
-            places[places < 0] = self._nearest(self._kernel.scaled(points), self._scaled)
+            places[fresh] = self._nearest(self._kernel.scaled(points), self._scaled)
             points = points[:0]
-        return places, points
+        return places, points, fresh
 
     def _key(self, configuration: Configuration) -> tuple[Any, ...]:
         return tuple(map(configuration.get, self._names))
@@ -248,15 +286,6 @@ class Recorded:
         place = int(np.searchsorted(self.levels, fidelity, side="right"))
         return float(self._profile[place - 1]) if place else 0.0
 
-    def _drawn(self, at: Array, seeds: Sequence[int], level: int) -> Array:
-        """Noise at ``level`` of trainings whose final validation score is ``at`` (n,): (n, 2)."""
-        count = len(self._noise)
-        if not count:  # nothing was recorded under two seeds
-            return np.zeros((len(seeds), 2))
-        first = np.minimum(np.maximum(self._noise_at.searchsorted(at) - LIKE // 2, 0), max(0, count - LIKE))
-        drawn = [_hashed(seed) % min(LIKE, count) for seed in seeds]
-        return np.asarray(self._noise[first + np.array(drawn), :, level])
-
 
 def _means(values: Array, places: Array, counts: Array) -> Array:
     """Sums of rows by place, over their counts."""
@@ -265,5 +294,10 @@ def _means(values: Array, places: Array, counts: Array) -> Array:
     return np.asarray(sums / counts[:, None])
 
 
+def _earlier_of_the_same(values: Array) -> Array:
+    """How often each of ``values`` (n,) has been there before: (n,)."""
+    return np.asarray(pd.Series(values).groupby(values).cumcount())
+
+
 def _hashed(seed: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"noise {seed}".encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(f"noise {seed}".encode()).digest()[:7], "big")  # a signed 64-bit number

@@ -1,7 +1,7 @@
 """A Gaussian process on encoded configurations: many outputs, one kernel, in numpy alone.
 
 Matern 5/2 with a length scale a coordinate, and a nugget, so that the answer at a configuration that was seen is a
-denoised mean (Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, sections 2.2 and 4.2).
+denoised mean (Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, sections 2.2, 4.2 and 5.4.2).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,7 +107,7 @@ class Process:
     def __init__(self, kernel: Kernel, points: Array, targets: Array, counts: Array | None = None) -> None:
         self._kernel, self._scaled = kernel, kernel.scaled(points)
         self._norms = squared_norms(self._scaled)
-        self._mean = targets.mean(0)
+        self._targets, self._mean = targets, targets.mean(0)
         noise = kernel.nugget / (np.ones(len(points)) if counts is None else counts)
         self._factor = cholesky(kernel(points, points) + np.diag(noise), lower=True)
         self._weights = cho_solve((self._factor, True), targets - self._mean)
@@ -117,6 +117,11 @@ class Process:
     def __call__(self, points: Array, outputs: Sequence[int] | slice = ALL) -> Array:
         """The posterior mean: (m, width) -> (m, outputs), of those ``outputs`` alone."""
         return np.asarray(self._mean[outputs] + self._reach(points) @ self._weights[:, outputs])
+
+    def left_out(self) -> Array:
+        """What the others say of each point that was seen: (n, outputs)."""
+        inverse = cho_solve((self._factor, True), np.eye(len(self._factor)))
+        return np.asarray(self._targets - self._weights / np.diag(inverse)[:, None])
 
     def _reach(self, points: Array) -> Array:
         """Covariance with what was seen: (m, width) -> (m, n)."""

@@ -115,14 +115,39 @@ def test_a_pool_answers_as_the_nearest_that_was_recorded(noisy: str, table: Path
     np.testing.assert_array_equal(pool.energies(nudged), pool.energies(fresh[:20]))
 
 
+def test_what_is_said_of_the_unseen_errs_as_much_as_it_says(
+    noisy: str, table: Path, fresh: list[Configuration]
+) -> None:
+    """Where the coarser way of answering misses more than seeds differ, answers scatter as much more."""
+    spec = task_spec(noisy)
+    rows, facts = read_table(table, spec)
+    fitted = Fitted.from_record(facts.fitted)
+    pool = Recorded(Curves(rows, spec), spec, fitted, pool=True)
+    unseen = [each for each in fresh[70:] if np.isfinite(final(pool, [each], 0)).all()]
+    said = np.array([final(pool, unseen, seed)[:, 0] for seed in range(60)])
+    truths = np.array([truth(each) + 1 / 20 for each in unseen])
+    missed, scatter = np.abs(np.median(said, axis=0) - truths), said.std(0)
+    assert 0.5 < np.median(scatter) / np.sqrt(np.mean(missed**2)) < 3.0
+    known = np.array([final(pool, fresh[:30], seed)[:, 0] for seed in range(60)])
+    assert np.median(scatter) > 2 * np.median(known.std(0))
+
+
 def test_normal_scores_are_a_monotone_map_and_back() -> None:
     values = np.random.default_rng(0).exponential(size=2000)
     scale = Scores(values)
-    spread = np.linspace(-1.0, 9.0, 500)
+    spread = np.linspace(values.min(), values.max(), 500)
     assert (np.diff(scale(spread)) > 0).all()
     np.testing.assert_allclose(scale.inverse(scale(spread)), spread, atol=1e-9)
     assert abs(np.mean(scale(values))) < 0.02
     assert abs(np.std(scale(values)) - 1) < 0.05
+
+
+@pytest.mark.parametrize(
+    "values", [np.random.default_rng(0).uniform(size=500), np.repeat([0.0, 0.5, 1.0], [9, 100, 60])]
+)
+def test_nothing_is_answered_beyond_all_that_was_recorded(values: np.ndarray) -> None:
+    found = Scores(values).inverse(np.array([-50.0, 50.0]))
+    np.testing.assert_array_equal(found, [values.min(), values.max()])
 
 
 def test_normal_scores_of_a_constant() -> None:
