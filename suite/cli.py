@@ -25,6 +25,7 @@ from suite.commands.doctor import doctor
 from suite.commands.estimate import estimate
 from suite.commands.export import export, export_model
 from suite.commands.manual import manual
+from suite.commands.published import published
 from suite.commands.rank import rank, report
 from suite.commands.record import record
 from suite.commands.run import demo, run
@@ -45,7 +46,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(list_, describe, doctor, estimate, run, status, merge, manual, rank, report, schedule),
+    *(list_, describe, doctor, estimate, run, status, merge, manual, rank, published, report, schedule),
     *(check, agree, demo, constants, record, submit, export, export_model),
 )
 for command in COMMANDS:

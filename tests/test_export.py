@@ -16,6 +16,7 @@ from suite.export import ExportError, from_mlflow, from_parquet, to_csv, to_mlfl
 from suite.models import ModelError, export_model, incumbent, load_model
 from suite.runs.log import PACKED_NAME, RunLog, packed
 from suite.score.curve import curve
+from suite.score.runs import from_csv, rows
 from tests.conftest import CLIMBER, HERE, VALLEY, budget
 from tests.score.make import run as ranked
 
@@ -197,6 +198,8 @@ def test_a_board_is_written_run_by_run(tmp_path: Path) -> None:
 
     log = ranked((0.1, 0.2), (0.3, 0.7))
     assert to_csv([log], tmp_path / "new" / "runs.csv") == 1
+    text = (tmp_path / "new" / "runs.csv").read_text()
+    assert from_csv(text.splitlines()) == list(rows([log]))
     (row,) = pd.read_csv(tmp_path / "new" / "runs.csv").itertuples()
     assert (row.s, row.area) == (curve(log).final_s, curve(log).area)
     assert row.kwh_total * JOULES_PER_KWH * 1e6 == pytest.approx(log.total_microjoules)

@@ -4,11 +4,12 @@ A board is scored from two figures a run, s(B) and D / B; with them and the task
 be computed anew without the logs.
 """
 
+import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_type_hints
 
 from suite.energy.ledger import CHARGED
 from suite.runs.log import RunLog, proposal_to_record
@@ -68,8 +69,8 @@ def _row(log: RunLog) -> Row:
 
 
 def digest(log: RunLog) -> str:
-    """SHA-256 of what was proposed and came of it, values to nine digits, while the trials alone had taken less than
-    ``DIGESTED`` of the budget.
+    """The beginning of the SHA-256 of what was proposed and came of it, values to nine digits, while the trials alone
+    had taken less than ``DIGESTED`` of the budget.
 
     What the strategy itself took is measured anew in every replay, and decides how many trials a budget is enough for.
     Until half of the budget a replayed run is the same each time, unless the strategy takes the other half.
@@ -82,4 +83,13 @@ def digest(log: RunLog) -> str:
         values = [None if value is None else f"{value:.9g}" for value in (trial.validation, trial.test)]
         record = [trial.number, proposal_to_record(trial.proposal), trial.status, *values]
         made.update(json.dumps(record, sort_keys=True, default=str).encode() + b"\n")
-    return made.hexdigest()
+    return made.hexdigest()[:16]
+
+
+def from_csv(lines: Iterable[str]) -> list[Row]:
+    """The rows of a file that ``carbon-suite export --to runs`` wrote. Raises ``ValueError`` for any other."""
+    types = get_type_hints(Row)
+    found = list(csv.DictReader(lines))
+    if not found or list(found[0]) != list(types):
+        raise ValueError(f"runs are a CSV file with the columns {', '.join(types)}, and rows")
+    return [Row(**{name: made(row[name]) for name, made in types.items()}) for row in found]
