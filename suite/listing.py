@@ -101,9 +101,8 @@ def task_page(records: Sequence[Record]) -> str:
 _PAGE_HEAD: Final = """\
 # The tasks and their figures
 
-This page is what `carbon-suite list tasks --md` prints, from the cards beside the tasks, which `carbon-suite constants
-TASK --out DIR` measures. Energies there are estimated: CPU time times declared watts. All figures are provisional until
-a board of many seeds is recorded.
+This page is what `carbon-suite list tasks --md` prints, from the cards beside the tasks, which `carbon-suite record`
+writes with a task's table ([tables.md](tables.md)). Energies there are estimated: CPU time times declared watts.
 
 Test values are medians over seeds, with the standard deviation over seeds behind; *best* is the best configuration
 found, retrained; *headroom* is the difference of the two in these standard deviations; *dearest* is the energy of the
