@@ -33,7 +33,6 @@ STEPS, STEP = 20_000, 1_000  # of all environments together, those that only res
 ENVIRONMENTS = 10
 BATCH = 100
 TEST_EPISODES, TEST_SEED = 250, 2024
-LARGEST_RETURN = 500.0
 STANDARD = {"gravity": 9.8, "length": 0.5, "masspole": 0.1, "force_mag": 10.0}  # Gymnasium's names
 
 DATA = DataRef(

@@ -133,15 +133,6 @@ def supernet() -> Cells:
     return Cells(dict.fromkeys(EDGES, OPERATIONS))
 
 
-def extracted(model: Cells, configuration: Configuration) -> Cells:
-    """The net of one architecture with a copy of its weights in the supernet ``model``."""
-    with drawn_from(stream(0, "weights")):
-        net = build_model(configuration)
-    shared = model.state_dict()
-    net.load_state_dict({name: shared[name] for name in net.state_dict()})
-    return net
-
-
 def discretised(alphas: torch.Tensor, configuration: Configuration) -> Configuration:
     """``configuration`` with the operation of the largest weight in ``alphas`` (10, 5) on each edge."""
     strongest = alphas.argmax(dim=1).tolist()
