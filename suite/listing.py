@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ConfigSpace import (
     CategoricalHyperparameter,
@@ -20,6 +20,9 @@ from suite.energy.meter import Means, Unavailable
 from suite.energy.processes import ProcessTree
 from suite.runs.machine import package_version
 from suite.task import Constants, TaskSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Record = Mapping[str, Any]
 
@@ -101,9 +104,8 @@ def task_page(records: Sequence[Record]) -> str:
 _PAGE_HEAD: Final = """\
 # The tasks and their figures
 
-This page is what `carbon-suite list tasks --md` prints, from the cards beside the tasks, which `carbon-suite constants
-TASK --out DIR` measures. Energies there are estimated: CPU time times declared watts. All figures are provisional until
-a board of many seeds is recorded.
+This page is what `carbon-suite list tasks --md` prints, from the cards beside the tasks, which `carbon-suite record`
+writes with a task's table ([tables.md](tables.md)). Energies there are estimated: CPU time times declared watts.
 
 Test values are medians over seeds, with the standard deviation over seeds behind; *best* is the best configuration
 found, retrained; *headroom* is the difference of the two in these standard deviations; *dearest* is the energy of the
@@ -117,7 +119,10 @@ _MARKDOWN_HEAD: Final = (
 
 def table_page(records: Sequence[Record]) -> str:
     """The recorded tables with their evidence, as a page in Markdown."""
-    head = ("task", "configurations", "trainings", "failed", "two seeds", "answers", "ratio", "best quarter", "energy")
+    head = (
+        *("task", "configurations", "trainings", "failed", "two seeds", "answers", "ratio", "best quarter", "energy"),
+        "validation and test",
+    )
     rows = [_line(head), _line(["---"] * len(head))]
     rows += [_line(_table_cells(record)) for record in records]
     machines = sorted({_text(record["machine"]) for record in records})
@@ -131,8 +136,9 @@ This page is what `carbon-suite list tables --md` prints. *Two seeds*: Kendall's
 of two seeds of the same configurations; *answers*: between a recorded seed and what a table without the configuration
 (one of eight parts left out) says of it; *ratio*: of the two, over all configurations with several seeds; *best
 quarter*: the same over those in the best quarter of the table; *energy*: tau of recorded and answered energy of a full
-training, and the median error. Where a ratio is below 0.9, or the tau of energy below 0.85 and its error above 10 %,
-unseen configurations are answered as the nearest recorded one, which is marked with a star.
+training, and the median error; *validation and test*: Spearman's correlation of the two over the Sobol configurations,
+each trained in full under one seed. Where a ratio is below 0.9, or the tau of energy below 0.85 and its error above 10
+%, unseen configurations are answered as the nearest recorded one, which is marked with a star.
 """
 
 
@@ -149,6 +155,7 @@ def _table_cells(record: Record) -> list[str]:
         *(_rounded(value) for value in (overall["ceiling"], overall["answers"], record["overall"])),
         f"{_rounded(record['best_quarter'])} (n = {best['configurations']})",
         f"{_rounded(record['energy_tau'])}, {100 * record['evidence']['energy_error']:.0f} %",
+        _rounded(record["spearman"]),
     ]
 
 
@@ -260,12 +267,22 @@ def _table(name: str) -> Record:
         "overall": evidence.overall.ratio,
         "best_quarter": evidence.best.ratio,
         "energy_tau": evidence.energy,
+        "spearman": _spearman(rows, spec),
         "unseen": "process" if evidence.enough else "nearest",
         "evidence": evidence.to_record(),
         "tier": facts.tier,
         "licence": facts.licence,
         "machine": dict(facts.machine),
     }
+
+
+def _spearman(rows: "pd.DataFrame", spec: TaskSpec) -> float | None:
+    """Of the final validation and test values of the Sobol configurations under seed 0; 1 where they order alike."""
+    own = rows[(rows["origin"] == "sobol") & (rows["seed"] == 0) & (rows["fidelity"] == spec.fidelity.maximum)]
+    found = float(own["validation"].corr(own["test"], method="spearman"))
+    if math.isnan(found):
+        return None
+    return found if spec.validation.goal == spec.test.goal else -found
 
 
 def _hyperparameter(spec: TaskSpec, name: str) -> Record:

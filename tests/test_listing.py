@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from suite import catalog, listing
@@ -73,6 +74,16 @@ def test_the_page_of_tasks_is_that_of_their_cards() -> None:
 def test_the_page_of_tables_is_that_of_those_that_ship() -> None:
     page = Path(__file__).parents[1] / "docs" / "tables.md"
     assert page.read_text() == listing.table_page(listing.tables()), "carbon-suite list tables --md > docs/tables.md"
+
+
+def test_correlation_of_validation_and_test_is_over_whole_sobol_trainings_of_one_seed() -> None:
+    spec = Valley().spec
+    whole = [("sobol", 0, 20, value, value**2) for value in (1.0, 2.0, 3.0)]
+    others = [("sobol", 1, 20, 9.0, 0.0), ("near", 0, 20, 9.0, 0.0), ("sobol", 0, 19, 9.0, 0.0)]
+    rows = pd.DataFrame(whole + others, columns=["origin", "seed", "fidelity", "validation", "test"])
+    assert listing._spearman(rows, spec) == 1
+    assert listing._spearman(rows, replace(spec, test=replace(spec.test, goal="maximize"))) == -1
+    assert listing._spearman(rows[:1], spec) is None
 
 
 def test_measured_figures_have_plain_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,9 +84,6 @@ class _Open:
     wall_ns: int = 0
 
 
-MAIN = 0  # the lane of the run's own process; a worker's lane is its pid
-
-
 class PhaseChanges(Protocol):
     """What a worker's trial says of itself."""
 

@@ -1,7 +1,6 @@
 """Energy of the memory: RAPL's dram counter, or declared watts.
 
-There is no default power. Constants of the field differ by a factor of ten for one machine, and on a small one they
-would be most of the energy (docs/metering.md).
+There is no default power: on a small machine a constant would be most of the energy (docs/metering.md).
 """
 
 import time

@@ -49,8 +49,7 @@ class Budget:
 
     multiple: the budget in random trainings, ``microjoules = multiple x m_t x default_microjoules``; None where only a
     number of trials limits the run. default_microjoules: mean of one full training of the default, over
-    ``default_trainings``. setup_microjoules: what ``setup`` costs a strategy that needs nothing beyond the task; only
-    what exceeds it is charged. v0: the validation value of trial 0, None in a calibration, which has no trial 0.
+    ``default_trainings``. v0: the validation value of trial 0, None in a calibration, which has no trial 0.
     """
 
     multiple: float | None
@@ -63,7 +62,8 @@ class Budget:
 
 @dataclass(frozen=True)
 class RunHeader:
-    """What a run is. ``role`` is "ranked", or "calibration" for the trainings that the constants come from.
+    """What a run is. ``role`` is "ranked", or "calibration" for the trainings that budgets and constants come from, or
+    "recording" for those of a table.
 
     meters: each with component, name, tier, source, reason, factor and tick_seconds (``suite.energy.meter``).
     unmetered: components that nothing meters, and why. default_mix: share of each component in the energy of a full

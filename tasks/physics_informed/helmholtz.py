@@ -9,11 +9,9 @@ for a share of the loss evaluations.
 
 Validation never sees the solution. It is the defect: root mean square residual at held-out points, plus that of u on
 the boundary times ``symbol``, over that of f. ``symbol`` is the factor by which the equation turns a wave of the
-source's own frequencies into the source, which puts both terms on the scale of a relative error in u: zero has a
-defect of 1 and an error of 1. The weight is fixed: it is no matter of the loss weights that are searched, and lets no
-solution win by ignoring one term. Spearman's correlation of defect and error is 0.96 over 36 random configurations and
-0.98 with 12 trainings on soft boundaries among them; with a twelfth of that weight, which flatters solutions with a
-poor boundary, the latter falls to 0.92.
+source's own frequencies into the source, which puts both terms on the scale of a relative error in u: zero has a defect
+of 1 and an error of 1. The weight is fixed: it is no matter of the loss weights that are searched, and lets no solution
+win by ignoring one term.
 
 To beat: a solution of zero, whose error is 1, or 0 in logarithms. Figures of the default, its noise and the best known
 are in docs/tasks.md.

@@ -4,16 +4,16 @@ The method is that of Mnih et al. 2016 (Asynchronous Methods for Deep Reinforcem
 synchronous form: short rollouts of thirty environments, one gradient step each. The environment is Gymnasium's
 Acrobot-v1 (Towers et al. 2024, arXiv:2407.17032, MIT licence) after Sutton 1996: a reward of -1 for every step until
 the tip is above the bar by the length of a link, for 500 steps at most. It is stepped for all copies at once, with
-Gymnasium's constants and equations of motion, in a third of the time of its own vector environment; a test holds the
-two together. Rewards are divided by 50 for learning, so that returns lie between -10 and 0.
+Gymnasium's constants and equations of motion; a test holds the two together. Rewards are divided by 50 for learning, so
+that returns lie between -10 and 0.
 
 The search is over the optimiser, the rollout, the estimate of advantages, the entropy bonus and the networks. It is
 judged by what training shows for nothing: the mean return of the training episodes, averaged over twenty equal parts
 of the training, which is the area under the learning curve. The test is the final policy, which draws its actions, in
 250 episodes of its own.
 
-To beat: a policy that has learnt nothing returns -499. Spearman's correlation of validation and test is 0.93 over 40
-random configurations. Figures of the default, its noise and the best known are in docs/tasks.md.
+To beat: a policy that has learnt nothing returns -499. Figures of the default, its noise and the best known are in
+docs/tasks.md.
 """
 
 from collections.abc import Callable, Iterator

@@ -9,9 +9,8 @@ their labels, the probe is fitted to them with their labels and judged on 1,000 
 The search is over the loss, the two nets and the views, which must be distorted in the ways in which the signals of a
 class differ: stretched, shifted, tilted and buried in smooth noise.
 
-To beat: guessing 0.90, a probe of the raw signals 0.757, of the untrained net 0.667. Spearman's correlation of
-validation and test is 0.97 over 27 Sobol points. Figures of the default, its noise and the best known are in
-docs/tasks.md.
+To beat: guessing 0.90, a probe of the raw signals 0.757, of the untrained net 0.667. Figures of the default, its noise
+and the best known are in docs/tasks.md.
 """
 
 from collections.abc import Iterator

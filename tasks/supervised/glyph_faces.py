@@ -7,8 +7,8 @@ training, four faces of STIX and Computer Modern for validation and five others 
 
 The search is over the optimiser, the net and the augmentation, which stands in for the fonts that are not there.
 
-To beat: guessing 0.984, the nearest training image in pixels 0.585. Spearman's correlation of validation and test is
-0.996 over 64 Sobol points. Figures of the default, its noise and the best known are in docs/tasks.md.
+To beat: guessing 0.984, the nearest training image in pixels 0.585. Figures of the default, its noise and the best
+known are in docs/tasks.md.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Statistics beside the libraries that are known for them, on random inputs. Each is skipped where it is not installed.
 
-pip install rliable lifelines pymoo moocore statsmodels
+pip install --group oracles
 """
 
 import numpy as np
