@@ -10,7 +10,7 @@ work=$1
 shift
 
 cheap=(default random sobol grid tpe regularised-evolution successive-halving hyperband asha pasha dehb carbon-aware)
-dearer=(random-common cma-es catcma nsga2 bohb gp)
+others=(random-common cma-es catcma nsga2 bohb)
 five=(random tpe regularised-evolution hyperband carbon-aware)
 programs=(implicit-cg implicit-neumann unrolled online-hypergradient t1-t2 random tpe cma-es)
 
@@ -41,7 +41,7 @@ pack() { # BOARD: its logs, the same bytes for the same logs
 
 replay() {
   run replay 0-19 --replay --jobs 2 --task '*' -- "${cheap[@]}"
-  run replay 0-19 --replay --jobs 2 --task '*' -- "${dearer[@]}"
+  run replay 0-19 --replay --jobs 2 --task '*' -- "${others[@]}"
   publish replay
 }
 
