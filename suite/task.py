@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
 
 from ConfigSpace import ConfigurationSpace
 
@@ -44,6 +44,9 @@ class Fidelity:
         return self.clamp(amount) == amount
 
 
+_SPLITS: Final = ("validation", "test")
+
+
 @dataclass(frozen=True)
 class Metric:
     """A quantity that a model is judged by. ``worst`` is the finite value that stands for a diverged training."""
@@ -59,6 +62,11 @@ class Metric:
 
     def better(self, value: float, than: float) -> bool:
         return value < than if self.goal == "minimize" else value > than
+
+    def is_the_quantity_of(self, other: "Metric") -> bool:
+        """Whether the two differ in the data alone: the names in no words but "validation" and "test"."""
+        one, another = ([word for word in name.split() if word not in _SPLITS] for name in (self.name, other.name))
+        return one == another
 
 
 @dataclass(frozen=True)

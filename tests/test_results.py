@@ -1,11 +1,11 @@
 """Everything below ``results`` is a submission that validates, the register of nonces, the logs of a recording, or a
 board that is what its logs and runs say; scores come from logs."""
 
-import csv
 import json
 import random
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from suite.runs.machine import machine_facts
 from suite.score.board import score
 from suite.score.efficiency import weights
 from suite.score.ranks import TaskSeeds, Uncertainty, uncertainty
-from suite.score.runs import Row, rows
+from suite.score.runs import Row, from_csv, rows
 from suite.submit import register
 from suite.submit.findings import as_text
 from suite.submit.layout import SUBMISSION
@@ -33,10 +33,11 @@ from suite.submit.validate import validate
 RESULTS = Path(__file__).parents[1] / "results"
 RECORDINGS = RESULTS / "recordings"
 PUBLISHED = sorted(path.parent for path in RESULTS.glob(f"*/*/*/*/{SUBMISSION}"))
-BOARDS = sorted(path.parent for path in RESULTS.glob("*/*/runs.csv"))
+BOARDS = sorted(path.parent for path in RESULTS.glob("*/*/table.csv"))
 PACKED = [board for board in BOARDS if (board / "logs.tar.xz").exists()]
-REPLAYED = [board for board in BOARDS if board.name == "replay"]
-OF_A_BOARD = {"runs.csv", "table.csv", "table.md", "table.tex", "machine.json", "overview.png", "paradigms.png"}
+REPLAYED = [board for board in BOARDS if board not in PACKED]
+SHIPPED = files("suite").joinpath("published.csv")  # the runs of the replayed board
+OF_A_BOARD = {"table.csv", "table.md", "table.tex", "machine.json", "overview.png", "paradigms.png"}
 AGAIN = 3  # runs of a replay board that are made again
 
 
@@ -48,7 +49,7 @@ def test_nothing_else_lies_there() -> None:
     files = {path for path in RESULTS.rglob("*") if path.is_file()}
     inside = {path for path in files if any(folder in path.parents for folder in PUBLISHED)}
     packed = set(RECORDINGS.glob("*.tar.xz"))
-    boards = {board / each for board in BOARDS for each in (*OF_A_BOARD, "logs.tar.xz", "agreement.txt")}
+    boards = {board / each for board in BOARDS for each in (*OF_A_BOARD, "runs.csv", "logs.tar.xz", "agreement.txt")}
     others = {"README.md", NONCES, "pack.sh", "make.sh", "trace.csv", "schedule.txt"}
     assert {path.name for path in files - inside - packed - boards} <= others
 
@@ -85,7 +86,7 @@ def test_a_board_is_what_its_logs_say(board: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("board", REPLAYED, ids=name)
 def test_a_replayed_board_is_what_its_runs_say(board: Path) -> None:
-    runs = pd.read_csv(board / "runs.csv", keep_default_na=False)
+    runs = pd.DataFrame(from_csv(SHIPPED.read_text().splitlines()))
     strategies, tasks = sorted(set(runs["strategy"])), sorted(set(runs["task"]))
     found = scored_anew(runs, strategies, tasks)
     table = pd.read_csv(board / "table.csv").set_index("strategy")
@@ -114,16 +115,14 @@ def test_runs_drawn_at_random_come_to_the_same_again(board: Path, tmp_path: Path
     made_on, here = json.loads((board / "machine.json").read_text()), machine_facts()
     if any(made_on[fact] != here[fact] for fact in ("cpu", "python", "versions")):
         pytest.skip(f"made on {made_on['cpu']} with {made_on['versions']}: elsewhere the last digits differ")
-    with (board / "runs.csv").open(newline="") as file:
-        drawn = random.sample(list(csv.DictReader(file)), AGAIN)
-    for run in drawn:
-        print(run["task"], run["strategy"], run["seed"])  # pytest shows it where this fails
-        assert again(run, tmp_path / run["digest"]).digest == run["digest"]
+    for run in random.sample(from_csv(SHIPPED.read_text().splitlines()), AGAIN):
+        print(run)  # pytest shows it where this fails
+        assert again(run, tmp_path / run.digest).digest == run.digest
 
 
-def again(run: Mapping[str, str], directory: Path) -> Row:
+def again(run: Row, directory: Path) -> Row:
     """The run, replayed once more."""
-    which = ["--task", run["task"], "--strategy", run["strategy"], "--seeds", run["seed"]]
+    which = ["--task", run.task, "--strategy", run.strategy, "--seeds", str(run.seed)]
     made = CliRunner().invoke(cli, ["run", "--replay", *which, "--out", str(directory)])
     assert made.exit_code == 0, made.output
     (row,) = rows(read_log(path) for path in logs_below(directory))

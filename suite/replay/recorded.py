@@ -224,11 +224,18 @@ class Recorded:
         if len(points):
             reached[places < 0] = self._reached[self._nearest(points, self._points)] if self._fail else count
         picked = np.array(list(map(_hashed, seeds)))
-        errors = self._noise.drawn(scores[:, 2], picked, level)
-        errors[fresh] = self._unknown.drawn(scores[fresh, 2], picked[fresh], level)
+        errors = self._errors(scores[:, 2], picked, fresh, level)
         values = [scale.inverse(scores[:, k] + errors[:, k]) for k, scale in enumerate(self._maps)]
         validation, test = (np.where(level < reached, value, np.nan) for value in values)
         return Answers(validation, test, reached)
+
+    def _errors(self, at: Array, picked: Array, fresh: Array, level: int) -> Array:
+        """(n, 2)"""
+        if fresh.all() or not fresh.any():
+            return (self._unknown if fresh.all() else self._noise).drawn(at, picked, level)
+        errors = self._noise.drawn(at, picked, level)
+        errors[fresh] = self._unknown.drawn(at[fresh], picked[fresh], level)
+        return errors
 
     def means(self, configurations: Sequence[Configuration]) -> Array:
         """Denoised final values, validation and test, in normal scores: (n, 2)."""
@@ -300,4 +307,4 @@ def _earlier_of_the_same(values: Array) -> Array:
 
 
 def _hashed(seed: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"noise {seed}".encode()).digest()[:7], "big")  # a signed 64-bit number
+    return int.from_bytes(hashlib.sha256(b"noise %d" % seed).digest()[:7], "big")  # a signed 64-bit number

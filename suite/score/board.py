@@ -248,7 +248,7 @@ class _Runs:
             for each in own
             if each.test[-1] is not None
         ]
-        return mean(gains) if gains and spec.validation.name == spec.test.name else None
+        return mean(gains) if gains and spec.validation.is_the_quantity_of(spec.test) else None
 
     def _check_reference(self) -> None:
         for task in self.tasks:

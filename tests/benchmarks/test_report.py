@@ -37,8 +37,11 @@ def plain_picture(width: float, height: float) -> None:
 
 def sizes(site: Path) -> list[tuple[float, float]]:
     """Of its pictures, in inches."""
-    pictures = [Image.open(path).size for path in sorted(site.rglob("*.png"))]
-    return [(width / DOTS_PER_INCH, height / DOTS_PER_INCH) for width, height in pictures]
+    found = []
+    for path in sorted(site.rglob("*.png")):
+        with Image.open(path) as picture:
+            found.append((picture.width / DOTS_PER_INCH, picture.height / DOTS_PER_INCH))
+    return found
 
 
 def test_a_site(benchmark: Any, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_tables_are_listed_with_their_evidence(noisy: str, monkeypatch: pytest.M
     assert record["unseen"] in ("process", "nearest")
     page = listing.table_page([record])
     (line,) = [line for line in page.splitlines() if "noisy" in line]
-    assert line.count("|") == 10
+    assert line.count("|") == 11
     assert f"{record['overall']:.3g}" in line
     monkeypatch.setattr(catalog, "task_names", list)
     said = CliRunner().invoke(cli, ["list", "tables"])

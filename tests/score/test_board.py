@@ -13,7 +13,7 @@ from suite.score.board import score
 from suite.score.curve import curve
 from suite.score.efficiency import efficiency
 from suite.score.ranks import TaskSeeds, bca, interval, uncertainty
-from tests.score.make import CONSTANTS, provisional, run, several, spec
+from tests.score.make import CONSTANTS, end, provisional, run, several, spec
 
 SEEDS = 10
 
@@ -239,3 +239,21 @@ def test_on_one_task_the_interval_is_that_of_log_u() -> None:
         ends.append([kappa * end / (1 - end) for end in found])
     assert ends[0] == pytest.approx(ends[1], rel=1e-9)
     assert ends[0] == pytest.approx(ends[2], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "told"),
+    [
+        ("validation error rate", "test error rate", True),
+        ("error rate on validation episodes", "error rate on test episodes", True),
+        ("v", "v", True),
+        ("mean return in training", "mean return of the final policy", False),
+        ("validation error rate", "test bits per dimension", False),
+    ],
+)
+def test_the_gap_is_told_where_validation_and_test_are_one_quantity(validation: str, test: str, told: bool) -> None:
+    task = spec()
+    task = replace(task, validation=replace(task.validation, name=validation), test=replace(task.test, name=test))
+    promised = end(1, 0.2, test=0.5, validation=0.8)
+    board = score([run(promised, strategy="a", seed=seed, task=task) for seed in range(2)])
+    assert board.cells[0].validation_gap == (pytest.approx(0.3) if told else None)
