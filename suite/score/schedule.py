@@ -127,8 +127,10 @@ def schedule(
 
     intensities: kg CO2e per kWh, hour after hour. within_hours: how much later than at once a run may end. Raises
     ``ScheduleError`` where the trace is too short for the longest run with a day before it, or strategies were not run
-    on the same tasks and seeds.
+    on the same tasks and seeds. What trained nothing, as the default does, is left out.
     """
+    idle = {str(log.header.strategy["name"]) for log in logs if not any(trial.seconds for trial in log.trials)}
+    logs = [log for log in logs if str(log.header.strategy["name"]) not in idle] or list(logs)
     _require_alike(logs)
     trace = np.asarray(intensities, float)
     found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}

@@ -88,6 +88,13 @@ def test_stretching_scales_kg_and_hours() -> None:
     assert work_of(log, 1.0).kwh[-1] == pytest.approx(log.charged_microjoules / 1e6 / 3.6e6)
 
 
+def test_what_trained_nothing_is_left_out() -> None:
+    log = timed(run((0.2, 0.4), (0.5, 0.6)), 1.0)
+    given = timed(run((0.0, 0.4), strategy="default"), 0.0)
+    for nothing in (run(strategy="default"), given):
+        assert {each.strategy for each in schedule([nothing, log], [0.3] * 200, 0, 1.0)} == {"a"}
+
+
 def test_what_cannot_be_scheduled_is_refused() -> None:
     log = timed(run((0.2, 0.4), (0.5, 0.6)), 20.0)
     with pytest.raises(ScheduleError, match="give a longer trace, or a smaller --stretch"):
