@@ -4,11 +4,9 @@ board that is what its logs and runs say; scores come from logs."""
 import json
 import random
 import tarfile
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -21,9 +19,8 @@ from suite.report.tables import write
 from suite.runs.log import logs_below, read_log
 from suite.runs.machine import machine_facts
 from suite.score.board import score
-from suite.score.efficiency import weights
-from suite.score.ranks import TaskSeeds, Uncertainty, uncertainty
 from suite.score.runs import Row, from_csv, rows
+from suite.score.standing import standings
 from suite.submit import register
 from suite.submit.findings import as_text
 from suite.submit.layout import SUBMISSION
@@ -86,28 +83,14 @@ def test_a_board_is_what_its_logs_say(board: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("board", REPLAYED, ids=name)
 def test_a_replayed_board_is_what_its_runs_say(board: Path) -> None:
-    runs = pd.DataFrame(from_csv(SHIPPED.read_text().splitlines()))
-    strategies, tasks = sorted(set(runs["strategy"])), sorted(set(runs["task"]))
-    found = scored_anew(runs, strategies, tasks)
+    runs = from_csv(SHIPPED.read_text().splitlines())
+    constants = {task: task_spec(task).constants for task in {row.task for row in runs}}
+    found = standings(runs, [], {task: each.kappa_t for task, each in constants.items() if each})
     table = pd.read_csv(board / "table.csv").set_index("strategy")
-    for number, strategy in enumerate(strategies):
-        assert found.pi_intervals[number] == pytest.approx(tuple(table.loc[strategy, ["Pi low", "Pi high"]]), rel=1e-12)
-
-
-def scored_anew(runs: pd.DataFrame, strategies: Sequence[str], tasks: Sequence[str]) -> Uncertainty:
-    """From s and area of each run and the kappa of each task's card."""
-
-    def of_task(task: str) -> TaskSeeds:
-        own = runs[runs["task"] == task]
-        final_s, areas = (own.pivot(index="strategy", columns="seed", values=each) for each in ("s", "area"))
-        assert list(final_s.index) == list(strategies)
-        assert not final_s.isna().to_numpy().any()
-        constants = task_spec(task).constants
-        assert constants is not None
-        ran = np.ones(len(strategies), bool)
-        return TaskSeeds(task, final_s.to_numpy(), areas.to_numpy(), ran, constants.kappa_t, None)
-
-    return uncertainty([of_task(task) for task in tasks], weights(tasks))
+    assert {each.strategy for each in found} == set(table.index)
+    for each in found:
+        published = tuple(table.loc[each.strategy, ["Pi low", "Pi high"]])
+        assert each.pi_interval == pytest.approx(published, rel=1e-12)
 
 
 @pytest.mark.parametrize("board", REPLAYED, ids=name)

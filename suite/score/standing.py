@@ -96,16 +96,9 @@ def _seeds(wanted: set[tuple[str, int]]) -> str:
 
 def _of_task(task: str, strategies: Sequence[Sequence[Row]], kappa: float) -> TaskSeeds:
     own = [sorted((row for row in rows if row.task == task), key=lambda row: row.seed) for rows in strategies]
-    final_s, areas = (np.array([[value(row) for row in rows] for rows in own]) for value in (_s, _area))
+    final_s = np.array([[row.s for row in rows] for rows in own])
+    areas = np.array([[row.area for row in rows] for rows in own])
     return TaskSeeds(task, final_s, areas, np.ones(len(own), bool), kappa, None)
-
-
-def _s(row: Row) -> float:
-    return row.s
-
-
-def _area(row: Row) -> float:
-    return row.area
 
 
 def _share_of_search(rows: Sequence[Row]) -> float:

@@ -108,22 +108,14 @@ def between_tasks() -> str:
     return f"{whole - in_all:.1f} J of {whole:.1f} J are in no figure (in the tasks: {charged:.1f} J)"
 
 
-def nested() -> str:
+def within(outer: str, inner: str) -> str:
+    """A task that is begun while another is open, nested in it or left behind by an error."""
     one = tracker("process")
-    one.start_task("outer")
-    one.start_task("inner")
-    found = one.stop_task("inner")
+    one.start_task(outer)
+    one.start_task(inner)
+    found = one.stop_task(inner)
     one.stop()
-    return f"stop_task of the inner one returns {found}"
-
-
-def left_open() -> str:
-    one = tracker("process")
-    one.start_task("raises")
-    one.start_task("next")
-    found = one.stop_task("next")
-    one.stop()
-    return f"stop_task of the next one returns {found}"
+    return f"stop_task of the {inner} one returns {found}"
 
 
 def child() -> str:
@@ -210,8 +202,8 @@ FACTS: dict[str, Callable[[], str]] = {
     "tasks around trials of 11 ms, mode machine": lambda: tasks_in_a_loop("machine"),
     "tasks around trials of 11 ms, mode process": lambda: tasks_in_a_loop("process"),
     "energy between tasks": between_tasks,
-    "a nested task": nested,
-    "a task that an exception left open": left_open,
+    "a nested task": lambda: within("outer", "inner"),
+    "a task that an exception left open": lambda: within("raises", "next"),
     "a child process that ends inside a task": child,
     "the clock is set back by an hour": lambda: moved_clock(-HOUR),
     "the clock is set on by an hour": lambda: moved_clock(HOUR),
