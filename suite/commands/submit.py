@@ -159,7 +159,7 @@ def package(
     click.echo(f"Check it with: carbon-suite submit validate {folder}")
 
 
-@submit.command(epilog=examples("carbon-suite submit validate results/0.1/practice/climbing/1.0"))
+@submit.command(epilog=examples("carbon-suite submit validate results/1.0/practice/climbing/1.0"))
 @click.argument("folder", type=click.Path(path_type=Path))
 @REGISTER
 @JSON
@@ -219,8 +219,8 @@ def _show(report: Any, as_json: bool, markdown: Path | None) -> None:
 
 @submit.command(
     epilog=examples(
-        "carbon-suite submit verify results/0.1/practice/climbing/1.0 --strategy ./climbing.py:Climbing",
-        "carbon-suite submit verify results/0.1/estimated-cold-black-box/tpe/1 --trials 60",
+        "carbon-suite submit verify results/1.0/practice/climbing/1.0 --strategy ./climbing.py:Climbing",
+        "carbon-suite submit verify results/1.0/estimated-cold-black-box/tpe/1 --trials 60",
     )
 )
 @click.argument("folder", type=click.Path(path_type=Path))

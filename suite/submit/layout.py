@@ -168,7 +168,7 @@ def _is_transfer(value: Any) -> bool:
 _TEXT_RULE: Final = "a line of letters, digits and .,'()+&/@:- that begins with a letter, of 200 characters at most"
 _RULES: Final[Mapping[str, tuple[Any, str]]] = {
     "schema": (lambda value: value == SCHEMA and type(value) is int, str(SCHEMA)),
-    "release": (lambda value: _matches(re.compile(r"[0-9]{1,4}\.[0-9]{1,4}"), value), "Major.Minor, such as 0.1"),
+    "release": (lambda value: _matches(re.compile(r"[0-9]{1,4}\.[0-9]{1,4}"), value), "Major.Minor, such as 1.0"),
     "board": (lambda value: value in BOARDS, f"one of {', '.join(BOARDS)}"),
     "strategy": (is_name, "a name of a-z, 0-9, '.', '_' and '-'"),
     "version": (is_name, "a name of a-z, 0-9, '.', '_' and '-'"),

@@ -101,7 +101,7 @@ def script(name: str, *arguments: object, names: str = "", **environment: str) -
 
 def test_a_pull_request_is_validated_and_summed_up(published: Published, tmp_path: Path) -> None:
     checkout, summary = published.register.parents[2], tmp_path / "summary.md"
-    names = "results/0.1/practice/climbing/1.0/submission.json\0"
+    names = "results/1.0/practice/climbing/1.0/submission.json\0"
     made = script("validate_submissions.py", checkout, checkout, names=names, GITHUB_STEP_SUMMARY=str(summary))
     assert made.returncode == 0, made.stdout + made.stderr
     assert "accepted" in summary.read_text()
@@ -109,7 +109,7 @@ def test_a_pull_request_is_validated_and_summed_up(published: Published, tmp_pat
     assert without.returncode == 1  # the register of the base branch counts, and there is none
 
 
-@pytest.mark.parametrize("name", ["results/0.1/nonces.csv", "results/../suite/cli.py", "results/0.1/practice/x"])
+@pytest.mark.parametrize("name", ["results/1.0/nonces.csv", "results/../suite/cli.py", "results/1.0/practice/x"])
 def test_a_pull_request_that_changes_more_than_submissions_is_not_accepted(name: str, tmp_path: Path) -> None:
     assert script("validate_submissions.py", tmp_path, tmp_path, names=f"{name}\0").returncode == 1
 
