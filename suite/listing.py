@@ -59,6 +59,7 @@ _COLUMNS: Final = {
     "meters": ("name", "tier", "available", "summary"),
     "tables": ("name", "configurations", "overall", "best_quarter", "energy_tau", "unseen"),
 }
+_WORD: Final = 14  # characters that a column has room for before its words are broken
 _HEADS: Final = {"configurations": "n", "overall": "all", "best_quarter": "best", "energy_tau": "energy"}
 
 
@@ -210,9 +211,11 @@ def _print_facts(console: Console, facts: Record, title: str = "") -> None:
 def _print_table(console: Console, title: str, rows: Sequence[Record]) -> None:
     if not rows:
         return
-    table = Table(title=f"[bold]{title}[/]", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=f"[bold]{title}[/]", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, column in enumerate(rows[0]):
-        table.add_column(column, no_wrap=number == 0, overflow="fold")
+        words = " ".join(_text(row[column]) for row in rows).split()
+        narrowest = min(max(map(len, words), default=0), _WORD)
+        table.add_column(column, no_wrap=number == 0, overflow="fold", min_width=narrowest)
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     console.print(table)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from suite.submit.findings import Report
+from suite.submit.rules import RELEASE
 from suite.submit.validate import validate
 from tests.submit import forge
 
@@ -68,7 +69,7 @@ def published(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Publ
     """docs/submissions.md, followed: a nonce, the runs, a package."""
     folder = tmp_path_factory.mktemp("entry")
     results, board = folder / "results", folder / "board"
-    register = results / "0.1" / "nonces.csv"
+    register = results / RELEASE / "nonces.csv"
     named = ("--board", "practice", "--strategy", "climbing")
     nonce = command("submit", "nonce", *named, "--version", "1.0", "--register", register).strip()
     means = ("--task", "curves/polynomial", "--seeds", 2, "--budget", 8, "--no-crosscheck", "--out", board)
@@ -76,7 +77,7 @@ def published(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Publ
     about = [word for name, value in ABOUT.items() for word in (f"--{name}", value)]
     code = installed / "carbon_climber"
     command("submit", "package", board, *named, "--nonce", nonce, *about, "--code", code, "--out", results)
-    root = results / "0.1" / "practice" / "climbing" / "1.0"
+    root = results / RELEASE / "practice" / "climbing" / "1.0"
     return Published(root, board, register, nonce, f"{root}/strategy/carbon_climber/climbing.py:Climbing")
 
 

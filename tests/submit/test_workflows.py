@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from suite.submit.rules import RELEASE
 from tests.submit import forge
 from tests.submit.conftest import Published
 
@@ -101,7 +102,7 @@ def script(name: str, *arguments: object, names: str = "", **environment: str) -
 
 def test_a_pull_request_is_validated_and_summed_up(published: Published, tmp_path: Path) -> None:
     checkout, summary = published.register.parents[2], tmp_path / "summary.md"
-    names = "results/1.0/practice/climbing/1.0/submission.json\0"
+    names = f"results/{RELEASE}/practice/climbing/1.0/submission.json\0"
     made = script("validate_submissions.py", checkout, checkout, names=names, GITHUB_STEP_SUMMARY=str(summary))
     assert made.returncode == 0, made.stdout + made.stderr
     assert "accepted" in summary.read_text()
