@@ -13,7 +13,7 @@ from click import Command, Group
 from suite.cli import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").rglob("README.md")])
 
 
 @pytest.mark.parametrize(("page", "example"), [("tutorial.md", "climber.py"), ("how-to/task.md", "valley.py")])

@@ -12,7 +12,7 @@ shift
 cheap=(default random sobol grid tpe regularised-evolution successive-halving hyperband asha pasha dehb carbon-aware)
 others=(random-common cma-es catcma nsga2 bohb)
 five=(random tpe regularised-evolution hyperband carbon-aware)
-programs=(implicit-cg implicit-neumann unrolled online-hypergradient t1-t2 random tpe cma-es)
+programs=(implicit-cg implicit-neumann unrolled online-hypergradient t1-t2 random tpe regularised-evolution)
 
 run() { # BOARD SEEDS OPTION... -- STRATEGY...: its tasks and their options come first
   local board=$1 seeds=$2 options=()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from suite.report import wording
@@ -10,12 +11,14 @@ from suite.report.tables import Printed, finite
 from suite.score.board import RANDOM, Board
 from suite.score.budgets import FRACTIONS, LEAST_KAPPA
 from suite.score.details import TOLERANCE, Detail, Details, Flip
+from suite.score.savings import Saving
 from suite.score.targets import TARGETS, ToTarget
 
 
 def tables(board: Board, found: Details) -> list[Printed]:
     """All tables, those of the tasks in the order of their names."""
-    several = [_targets(board, found.details, task) for task in board.tasks]
+    several = [_overall(found)]
+    several += [_targets(board, found.details, task) for task in board.tasks]
     several += [_budgets(board, found), _phases(board, found)]
     return several + ([_references(found)] if found.reference_checks else [])
 
@@ -26,10 +29,41 @@ def to_record(found: Details) -> dict[str, Any]:
     for detail in record["details"]:
         for name in ("targets", "unreached"):
             detail[name] = {f"{target:g}": value for target, value in detail[name].items()}
+    for overall in record["overall"]:
+        overall["savings"] = {f"{target:g}": value for target, value in overall["savings"].items()}
     for check, each in zip(record["reference_checks"], found.reference_checks, strict=True):
         check["agrees"] = each.agrees
     plain: dict[str, Any] = finite(record)
     return plain
+
+
+def _overall(found: Details) -> Printed:
+    """What each strategy saves, takes for itself and promises too much, over all tasks."""
+    targets = tuple(found.overall[0].savings)
+    headers = tuple(chain.from_iterable((f"To {target:g}", "By task", "Less on") for target in targets))
+    rows = tuple(
+        (
+            each.strategy,
+            *chain.from_iterable(_saving(each.savings[target]) for target in targets),
+            f"{100 * each.own_share:.2f} %",
+            "" if each.validation_gap is None else f"{wording.share(each.validation_gap)} ({each.gap_tasks})",
+        )
+        for each in found.overall
+    )
+    caption = (
+        f"Over all tasks. To a target: energy charged over that of {RANDOM} search, geometric mean, with 95% intervals "
+        "over seeds, from the task where it is lowest to that where it is highest, and on how many it is less; a run "
+        "that never comes there counts with its budget. Own: what the strategy itself took of all energy charged. Gap: "
+        "how much more validation promised than test gave, in units of a1 - a0, mean over the tasks where the two are "
+        "one quantity."
+    )
+    return Printed(("Strategy", *headers, "Own", "Gap"), rows, 1, caption, ())
+
+
+def _saving(found: Saving) -> tuple[str, str, str]:
+    ends = f" [{wording.share(found.interval[0])}, {wording.share(found.interval[1])}]" if found.interval else ""
+    span = f"{wording.share(found.lowest)}-{wording.share(found.highest)}"
+    return f"{wording.share(found.ratio)}{ends}", span, f"{found.less}/{found.tasks}"
 
 
 def _targets(board: Board, details: Sequence[Detail], task: str) -> Printed:

@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from suite.score.board import Board
 from suite.score.curve import Curve
-from suite.score.ranks import LEVEL, RESAMPLES, TaskSeeds
+from suite.score.ranks import LEVEL, RESAMPLES, TaskSeeds, draw
 
 Array = np.ndarray
 _Z: Final = float(norm.ppf(0.5 + LEVEL / 2))
@@ -125,7 +125,7 @@ def _drawn(board: Board, task: str, names: list[str]) -> _Draws:
         kappa,
         None,
     )
-    points, draws = made.pi(made.once)[:, 0], made.pi(made.draw(RESAMPLES))
+    points, draws = made.pi(made.once)[:, 0], made.pi(draw(made.name, made.seeds, RESAMPLES))
     return {name: (float(points[row]), draws[row]) for row, name in enumerate(whole)}
 
 

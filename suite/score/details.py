@@ -1,10 +1,10 @@
-"""What stands beside the ranking: carbon to targets, other budgets, profiles, break-even, the check of the reference.
+"""What stands beside the ranking: carbon to targets and over all tasks, other budgets, profiles, the local reference.
 
 A pure function of a board, for tables and plots. A missing run counts as in the ranking: at the worst s seen.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,9 +18,11 @@ from suite.score.budgets import FRACTIONS, AtBudget, at_budget, break_even, log_
 from suite.score.curve import Curve
 from suite.score.efficiency import against_reference, weights
 from suite.score.profiles import RATIOS, THRESHOLDS, Profile, interquartile_mean, shares_above, shares_within
-from suite.score.ranks import RESAMPLES, TaskSeeds, interval
+from suite.score.ranks import RESAMPLES, TaskSeeds, draw, interval
+from suite.score.savings import Saving, TaskCosts, savings
 from suite.score.targets import TARGETS, ToTarget, Unreached, cost_of, kaplan_meier, to_target
 
+SAVED_AT: Final = (0.5, HIGH)  # of s
 TOLERANCE: Final = 1.2  # between the local random search and the frozen kappa, beyond its interval
 PROFILE_TARGET: Final = 0.5  # of s, for the profile over carbon
 
@@ -43,6 +45,22 @@ class Detail:
     log_area: float | None
     kwh_by_phase: Mapping[str, float]
     break_even_kwh: float | None
+
+
+@dataclass(frozen=True)
+class Overall:
+    """One strategy over all tasks.
+
+    savings: by target s, carbon to it beside random search's; empty where that did not run. own_share: of all energy
+    charged, what went into neither training nor validation. validation_gap: mean over the tasks that have one, which
+    are so many ``gap_tasks``.
+    """
+
+    strategy: str
+    savings: Mapping[float, Saving]
+    own_share: float
+    validation_gap: float | None
+    gap_tasks: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,7 @@ class Details:
     most each multiple of random search's carbon. Tasks on which random search never gets there are left out."""
 
     details: tuple[Detail, ...]
+    overall: tuple[Overall, ...]
     interquartile_means: Mapping[str, float]
     score_profiles: tuple[Profile, ...]
     carbon_profiles: tuple[Profile, ...]
@@ -92,6 +111,7 @@ def details(board: Board) -> Details:
     made = tuple(_detail(board, cells, cell, runs, kappas[cell.task]) for cell in board.cells)
     return Details(
         details=made,
+        overall=_overall(board, runs),
         interquartile_means={
             strategy: interquartile_mean(np.concatenate(_final_s(runs, board, strategy)))
             for strategy in board.strategies
@@ -170,6 +190,45 @@ def _break_even(cells: Cells, cell: Cell, runs: Runs, multiple: float) -> float 
     return break_even(costs[0], shares[0], costs[1], shares[1], training)
 
 
+def _overall(board: Board, runs: Runs) -> tuple[Overall, ...]:
+    saved: dict[float, Sequence[Saving]] = {}
+    if all((task, RANDOM) in runs for task in board.tasks):
+        saved = {
+            target: savings([_task_costs(board, runs, task, target) for task in board.tasks]) for target in SAVED_AT
+        }
+    return tuple(
+        _over_tasks(board, strategy, {target: found[number] for target, found in saved.items()})
+        for number, strategy in enumerate(board.strategies)
+    )
+
+
+def _over_tasks(board: Board, strategy: str, saved: Mapping[float, Saving]) -> Overall:
+    own = [cell for cell in board.cells if cell.strategy == strategy]
+    phases: Counter[str] = Counter()
+    for cell in own:
+        phases.update(cell.microjoules_by_phase)
+    gaps = [cell.validation_gap for cell in own if cell.validation_gap is not None]
+    return Overall(strategy, saved, overhead_share(phases), mean(gaps) if gaps else None, len(gaps))
+
+
+def _task_costs(board: Board, runs: Runs, task: str, target: float) -> TaskCosts:
+    """A strategy that did not run the task counts as one that never came to the target."""
+    random = _censored(runs[task, RANDOM], target)
+    rows = [
+        _censored(runs[task, name], target)
+        if (task, name) in runs
+        else np.full(len(random), runs[task, RANDOM][0].budget_kwh)
+        for name in board.strategies
+    ]
+    return TaskCosts(task, np.array(rows), random)
+
+
+def _censored(runs: Sequence[Curve], target: float) -> np.ndarray:
+    """kWh to the target, the budget where a run never came there."""
+    found = [(cost_of(curve, target), curve.budget_kwh) for curve in runs]
+    return np.array([budget if cost is None else min(cost, budget) for cost, budget in found])
+
+
 def _final_s(runs: Runs, board: Board, strategy: str) -> list[np.ndarray]:
     """s at B of each run, one array a task; -1 on tasks that the strategy did not run."""
     return [np.array([curve.final_s for curve in runs.get((task, strategy), ())] or [-1.0]) for task in board.tasks]
@@ -240,7 +299,7 @@ def _u_interval(cell: Cell, runs: Runs) -> tuple[float, float] | None:
     seeds = TaskSeeds(cell.task, final_s, areas, np.array([True]), 1.0, None)
     if seeds.seeds < 2:
         return None
-    counts = seeds.draw(RESAMPLES)
+    counts = draw(seeds.name, seeds.seeds, RESAMPLES)
     error, errors = (np.sqrt(seeds.covariance(each)[:, 0, 0]) for each in (seeds.once, counts))
     pi = float(against_reference(np.array(cell.u), np.array(1.0)))
     found = interval(pi, float(error[0]), seeds.pi(counts)[0], errors)

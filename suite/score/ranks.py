@@ -23,6 +23,15 @@ _CHUNK = 200  # draws whose covariances are computed at once: what fits a proces
 _TINY = 1e-9
 
 
+def draw(name: str, seeds: int, resamples: int) -> Array:
+    """Counts of so many bootstrap draws of the seeds of a task: (draws, seeds)."""
+    digest = hashlib.sha256(f"{name} {seeds}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    drawn = rng.integers(seeds, size=(resamples, seeds)) + seeds * np.arange(resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=resamples * seeds)
+    return counts.reshape(resamples, seeds).astype(float)
+
+
 @dataclass(frozen=True)
 class TaskSeeds:
     """What the runs of all methods on one task came to: ``final_s`` and ``areas`` (D / B), (methods, seeds) each.
@@ -46,14 +55,6 @@ class TaskSeeds:
     def once(self) -> Array:
         """The counts of the runs as they are: every seed once, (1, seeds)."""
         return np.ones((1, self.seeds))
-
-    def draw(self, resamples: int) -> Array:
-        """Counts of so many bootstrap draws of the seeds: (draws, seeds)."""
-        digest = hashlib.sha256(f"{self.name} {self.seeds}".encode()).digest()
-        rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        drawn = rng.integers(self.seeds, size=(resamples, self.seeds)) + self.seeds * np.arange(resamples)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=resamples * self.seeds)
-        return counts.reshape(resamples, self.seeds).astype(float)
 
     def pi(self, counts: Array) -> Array:
         """pi of each method over ``counts`` (draws, seeds): (methods, draws)."""
@@ -111,7 +112,7 @@ def uncertainty(tasks: Sequence[TaskSeeds], weights: Array, resamples: int = RES
     if any(task.seeds < 2 for task in tasks):
         nothing = (None,) * methods
         return Uncertainty(nothing, nothing, ((1, methods),) * methods)
-    counts = [task.draw(resamples) for task in tasks]
+    counts = [draw(task.name, task.seeds, resamples) for task in tasks]
     drawn = [task.pi(each) for task, each in zip(tasks, counts, strict=True)]
     draws = _weighted(drawn, weights)
     once = [task.once for task in tasks]

@@ -12,7 +12,7 @@ from suite.score.admission import ScoreError
 from suite.score.board import score
 from suite.score.curve import curve
 from suite.score.efficiency import efficiency
-from suite.score.ranks import TaskSeeds, bca, interval, uncertainty
+from suite.score.ranks import TaskSeeds, bca, draw, interval, uncertainty
 from tests.score.make import CONSTANTS, end, provisional, run, several, spec
 
 SEEDS = 10
@@ -214,7 +214,7 @@ def test_where_few_of_few_seeds_gained_anything_the_interval_is_bcas() -> None:
     """Two of ten seeds gained: one draw in nine has no odds, so the log odds have no interval."""
     final_s = np.array([[0.5, 0.6, *[0.0] * 8]])
     task = TaskSeeds("toy/one", final_s, 1 - final_s / 2, np.ones(1, dtype=bool), 0.8, None)
-    counts = task.draw(9_999)
+    counts = draw(task.name, task.seeds, 9_999)
     error, errors = (np.sqrt(task.covariance(each)[:, 0, 0]) for each in (task.once, counts))
     assert interval(float(task.pi(task.once)[0, 0]), float(error[0]), task.pi(counts)[0], errors) is None
     (found,) = uncertainty([task], np.ones(1)).pi_intervals
