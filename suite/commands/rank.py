@@ -43,7 +43,7 @@ from suite.commands.options import GRID, GRIDS, PUE, examples, print_json
     "--details",
     "wants_details",
     is_flag=True,
-    help="Also carbon to targets, beside random search's and by task; smaller budgets, energy by phase, the local reference.",
+    help="Also carbon to targets, and beside random search's; smaller budgets, energy by phase, the local reference.",
 )
 @click.option(
     "--format", "style", default="table", show_default=True, type=click.Choice(["table", "md", "csv", "latex", "json"])

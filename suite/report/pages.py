@@ -107,7 +107,7 @@ def pictures(site: Site, one: Reported, drawn: Sequence[Picture]) -> str:
 
 def details(site: Site, one: Reported) -> str:
     """What stands beside the ranking."""
-    tables = detail_tables(one.board, one.details)  # one a task, in the order of the board, then the others
+    overall, *tables = detail_tables(one.board, one.details)  # one a task, in the order of the board, then others
     targets = zip(one.board.tasks, tables, strict=False)
     others = zip(_OTHERS, tables[len(one.board.tasks) :], strict=False)
     return site.render(
@@ -115,7 +115,11 @@ def details(site: Site, one: Reported) -> str:
         paths.details_page(one.slug),
         one=one,
         targets={task: _detail(one, table, f"Carbon to targets on {task}", task) for task, table in targets},
-        others=[_improvement(one), *(_detail(one, table, name) for name, table in others)],
+        others=[
+            _detail(one, overall, "Over all tasks"),
+            _improvement(one),
+            *(_detail(one, table, name) for name, table in others),
+        ],
     )
 
 
@@ -141,7 +145,7 @@ def _detail(one: Reported, printed: Printed, name: str, task: str | None = None)
         printed,
         key=columns.index("Strategy"),
         names=tuple(paths.strategy_page(one.slug, row["Strategy"]) for row in rows),
-        figures=tuple(paths.runs_of(one.slug, row["Strategy"], task or row["Task"]) for row in rows),
+        figures=tuple(paths.runs_of(one.slug, row["Strategy"], task or row.get("Task")) for row in rows),
     )
 
 
