@@ -11,6 +11,7 @@ shift
 
 cheap=(default random sobol grid tpe regularised-evolution successive-halving hyperband asha pasha dehb carbon-aware)
 others=(random-common cma-es catcma nsga2 bohb)
+dear=(gp ngopt two-points-de)  # seconds of search a run; the last two need carbon-suite[nevergrad]
 five=(random tpe regularised-evolution hyperband carbon-aware)
 programs=(implicit-cg implicit-neumann unrolled online-hypergradient t1-t2 random tpe regularised-evolution)
 
@@ -42,6 +43,7 @@ pack() { # BOARD: its logs, the same bytes for the same logs
 replay() {
   run replay 0-19 --replay --jobs 2 --task '*' -- "${cheap[@]}"
   run replay 0-19 --replay --jobs 2 --task '*' -- "${others[@]}"
+  run replay 0-19 --replay --jobs 2 --task '*' -- "${dear[@]}"
   publish replay
   mv "$here/replay/runs.csv" "$here/../../suite/published.csv"  # which ships
 }

@@ -12,7 +12,7 @@ from suite.commands.options import JSON, examples, print_json
 @click.option("--md", "as_page", is_flag=True, help="A page in Markdown: the tasks or tables with their figures.")
 @JSON
 def list_(kind: str | None, as_page: bool, as_json: bool) -> None:
-    """What the catalogue holds: tasks, strategies, meters; and tables, which searches are replayed on."""
+    """What the catalogue holds: tasks, strategies, meters; and, if asked for, the tables that replays rest on."""
     from suite import listing
 
     pages = {"tasks": listing.task_page, "tables": listing.table_page}

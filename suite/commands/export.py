@@ -15,15 +15,15 @@ from suite.commands.options import examples
         "carbon-suite export board runs.csv --to runs",
     )
 )
-@click.argument("run", type=click.Path(path_type=Path, exists=True))
+@click.argument("run", type=click.Path(path_type=Path, exists=True), metavar="RUN|FILE|BOARD")
 @click.argument("destination", metavar="FILE|URI")
 @click.option(
     "--to",
     "kind",
     required=True,
     type=click.Choice(["parquet", "mlflow", "log", "runs"]),
-    help="A Parquet file; a run in the MLflow store at URI (extra `mlflow`); from a Parquet file, the log again; or a "
-    "CSV file with a row for each run of a board.",
+    help="Of a RUN, a Parquet FILE, or a run in the MLflow store at URI (extra `mlflow`); of such a FILE, the log "
+    "again; of a BOARD, a CSV FILE with a row for each run.",
 )
 def export(run: Path, destination: str, kind: str) -> None:
     """Write a run's log in another format, which leads back to the log, byte for byte; or all that a board's runs

@@ -169,7 +169,14 @@ def _go_on(board: Any, entries: Sequence[Any], engine: Any, as_json: bool) -> No
 
 
 @click.command(epilog=examples("carbon-suite demo", "carbon-suite demo --out first-board"))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, metavar="DIR")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    metavar="DIR",
+    help="The board, with its site in DIR/report; the replayed one is DIR-replayed.",
+)
 def demo(out: Path) -> None:
     """A small board, trained for real in about two minutes: three tasks, three strategies, two seeds. Beside it a large
     one that is replayed, where recorded tables are here."""
@@ -258,9 +265,11 @@ def replay_board(out: Path, options: dict[str, Any]) -> Any:
     from suite.replay.board import ReplayBoard, ReplaySettings
 
     known = {"budget": "budget", "workers": "workers", "watts_per_core": "search_watts", "jobs": "jobs"}
-    if options["meters"] or options["variant"] or options["device"] != "cpu" or options["memory_gib"]:
+    of_trainings = ("meters", "variant", "memory_gib", "idle_watts", "ram_watts", "no_crosscheck")
+    if options["device"] != "cpu" or any(options[name] for name in of_trainings):
         raise click.UsageError(
-            "--meter, --variant, --device and --memory-gib have no meaning in a replay: nothing is trained"
+            "--meter, --variant, --device, --memory-gib, --idle-watts, --ram-watts and --no-crosscheck have no meaning "
+            "in a replay: nothing is trained"
         )
     given = {known[name]: value for name, value in options.items() if name in known and value is not None}
     return ReplayBoard(out, ReplaySettings(**given))

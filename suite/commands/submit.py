@@ -62,7 +62,14 @@ def nonce(board: str, strategy: str, version: str, register_file: Path) -> None:
 )
 @click.option("--nonce", required=True, metavar="HEX", help="From the register; the seeds follow from it.")
 @click.option("--strategy", required=True, metavar="NAME", help="A strategy by name, or FILE.py:CLASS.")
-@click.option("--task", "tasks", multiple=True, required=True, metavar="GLOB", help="As for `carbon-suite run`.")
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    required=True,
+    metavar="GLOB",
+    help="As for `carbon-suite run`; a pattern leaves out what the boards do not rank.",
+)
 @click.option("--seeds", default=10, show_default=True, help="How many a task.")
 @click.option("--budget", default=40.0, show_default=True, help="In random trainings; 40 on all boards but practice.")
 @click.option("--program", is_flag=True, help="A program board; implied by a strategy that is a program.")
@@ -78,8 +85,8 @@ def run(nonce: str, strategy: str, tasks: Sequence[str], seeds: int, out: Path, 
     if options["variant"]:
         raise click.UsageError("--variant has no place here: entries are of the boards' own data")
     names = list(dict.fromkeys((*catalog.select(catalog.STRATEGIES, [strategy]), "random")))
-    chosen = catalog.select(catalog.TASKS, tasks)
     board = Board(out, for_strategies(settings(**options), names))
+    chosen = entered(tasks, board.settings.program)
     with progress("calibration", len(chosen) * board.settings.default_trainings) as shown:
         results = board.calibrate(chosen, shown)
     if all(result.ok for result in results):
@@ -100,6 +107,20 @@ def run(nonce: str, strategy: str, tasks: Sequence[str], seeds: int, out: Path, 
         )
     if failed:
         sys.exit(1)
+
+
+def entered(patterns: Sequence[str], program: bool) -> list[str]:
+    """Tasks by name; a pattern stands for those that the boards rank."""
+    from suite import catalog
+    from suite.submit.validate import ranked_tasks
+
+    ranked, chosen = ranked_tasks(program), []
+    for name in catalog.select(catalog.TASKS, patterns):
+        if name in ranked or name in patterns:
+            chosen.append(name)
+        else:
+            click.echo(f"{name} is left out: the boards do not rank it", err=True)
+    return chosen
 
 
 @submit.command(

@@ -200,7 +200,10 @@ class Board:
         """The board in ``directory``, with the settings that it was made with. Raises ``BoardError``."""
         kept = _read(directory) if directory.is_dir() else None
         if kept is None:
-            raise BoardError(f"{directory} holds no board; make one with `carbon-suite run --out {directory}`")
+            raise BoardError(
+                f"{directory} holds no board; make one with "
+                f"`carbon-suite run --task TASK --strategy NAME --out {directory}`"
+            )
         try:
             settings = Settings(**{**kept["settings"], "meters": tuple(kept["settings"]["meters"])})
         except (KeyError, TypeError) as error:
@@ -397,7 +400,7 @@ def find_logs(directories: Iterable[Path]) -> list[Path]:
         if not logs:
             raise LogError(
                 f"{directory}: there is no trial log ({LOG_NAME}) below it; "
-                f"make one with `carbon-suite run --out {directory}`"
+                f"make one with `carbon-suite run --task TASK --strategy NAME --out {directory}`"
             )
         found.update(dict.fromkeys(logs))
     return list(found)

@@ -57,7 +57,10 @@ def board_status(directory: Path) -> BoardStatus:
     try:
         settings: Mapping[str, Any] = json.loads((directory / BOARD_NAME).read_text())["settings"]
     except FileNotFoundError as error:
-        raise BoardError(f"{directory} holds no board; make one with `carbon-suite run --out {directory}`") from error
+        raise BoardError(
+            f"{directory} holds no board; make one with "
+            f"`carbon-suite run --task TASK --strategy NAME --out {directory}`"
+        ) from error
     except (ValueError, KeyError) as error:
         raise BoardError(f"{directory / BOARD_NAME} is not the description of a board") from error
     agenda, who = read_agenda(directory), holder(directory)

@@ -58,7 +58,10 @@ def package(
 
 def _logs(directory: Path, strategy: str) -> list[RunLog]:
     if not (directory / BOARD_NAME).is_file():
-        raise SubmissionError(f"{directory} holds no board; make one with `carbon-suite submit run --out {directory}`")
+        raise SubmissionError(
+            f"{directory} holds no board; make one with "
+            f"`carbon-suite submit run --nonce HEX --strategy NAME --task TASK --out {directory}`"
+        )
     paths = sorted((directory / "runs").glob(f"*/*/{strategy}/seed-*/{LOG_NAME}"))
     if not paths:
         there = sorted({path.name for path in (directory / "runs").glob("*/*/*") if path.name != RANDOM})

@@ -181,17 +181,11 @@ class Validation:
             add("rules", BOARD, f"at least {LEAST_DEFAULT_TRAININGS} trainings of the default")
         if settings.program != metadata.board.endswith("-program"):
             add("rules", BOARD, f"program is {settings.program}, which is not the kind of board {metadata.board}")
-        ranked = self._ranked_tasks(settings.program)
+        ranked = ranked_tasks(settings.program)
         if missing := sorted(ranked - set(metadata.tasks)):
             add("rules", SUBMISSION, f"tasks {', '.join(missing)} are of this board and missing")
         if other := sorted(set(metadata.tasks) - ranked):
             add("rules", SUBMISSION, f"tasks {', '.join(other)} are not of this board")
-
-    def _ranked_tasks(self, program: bool) -> set[str]:
-        if program:
-            return set(PROGRAM_TASKS)
-        specs = [task_spec(name) for name in task_names()]
-        return {spec.name for spec in specs if spec.embedded and not not_admitted(spec)}
 
     def _check_register(self, metadata: Metadata) -> None:
         if self._register_file is None:
@@ -335,6 +329,14 @@ class Validation:
         self.notes += map(plain, board.notes)
         for each in reference_problems(board, logs):
             self.findings.add("reference", SUBMISSION, each)
+
+
+def ranked_tasks(program: bool) -> set[str]:
+    """What a board of submissions is made of: no more and no less."""
+    if program:
+        return set(PROGRAM_TASKS)
+    specs = [task_spec(name) for name in task_names()]
+    return {spec.name for spec in specs if spec.embedded and not not_admitted(spec)}
 
 
 def _board_of(record: Any) -> BoardFile:

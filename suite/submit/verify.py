@@ -24,6 +24,7 @@ from suite.runs.plan import RunPlan
 from suite.runs.runner import keeps_checkpoints
 from suite.runs.trial import Order
 from suite.score.board import RANDOM
+from suite.search.strategy import is_program
 from suite.space import training_seed
 from suite.submit.compare import (
     COST_FACTOR,
@@ -106,7 +107,7 @@ class Verification:
         ]
 
     def make_trials_again(self) -> None:
-        pool = self.pool()
+        pool = [each for each in self.pool() if self._poser(each.log) is not None]
         drawn = draw(pool, self._count, f"{self.key}|{self.metadata.path}")
         ratios: dict[tuple[str, str], list[float]] = {}
         made = 0
@@ -123,6 +124,10 @@ class Verification:
                 self.findings.add("verify", f"runs/{task}/{strategy}", problem)
         self.figures |= {"trials": len(pool), "made again": made, "draw": self.key}
         self.figures["a forgery is caught with probability"] = power(len(pool), made)
+        if len(pool) < len(self.pool()):
+            self.notes.append(
+                "no trial of the submitted program was made again, since its code is not at hand (--strategy)"
+            )
         self.notes += [
             "tolerance of values: "
             + (
@@ -141,7 +146,7 @@ class Verification:
     def _of_task(self, task: str, drawn: Sequence[Drawn], ratios: dict[tuple[str, str], list[float]]) -> int:
         made = 0
         with tempfile.TemporaryDirectory(prefix="carbon-suite-") as folder:
-            for run, own in _by_plan(drawn).items():
+            for run, own in self._by_plan(drawn).items():
                 with self._worker(task, own[0].log, run, Path(folder)) as line:
                     line.answer()
                     self._measure_speed(task, line)
@@ -150,6 +155,19 @@ class Verification:
                         self._compare(each, again, ratios)
                         made += 1
         return made
+
+    def _by_plan(self, drawn: Sequence[Drawn]) -> dict[str, list[Drawn]]:
+        """On a program board the task is posed by a run's plan; elsewhere one process serves all runs of a task."""
+        groups: dict[str, list[Drawn]] = {}
+        for each in drawn:
+            poser = self._poser(each.log)
+            plan = _plan(each.log, poser).to_json() if each.log.header.program and poser else ""
+            groups.setdefault(plan, []).append(each)
+        return groups
+
+    def _poser(self, log: RunLog) -> str | None:
+        """Which strategy's plan poses the task of a program board: a program its own, for all others any other."""
+        return self.reference if is_program(info_of(log.header.strategy)) else RANDOM
 
     def _worker(self, task: str, log: RunLog, run: str, folder: Path) -> Line:
         keep = "keep" if keeps_checkpoints(info_of(log.header.strategy)) else ""
@@ -291,17 +309,6 @@ def cpu_seconds_of(log: RunLog, ends: Sequence[TrialEnd]) -> float:
 
 def _cpu_seconds(answer: Mapping[str, Any]) -> float:
     return float(sum(answer["cpu_ns"].get(phase, 0) for phase in ("train", "validate"))) / 1e9
-
-
-def _by_plan(drawn: Sequence[Drawn]) -> dict[str, list[Drawn]]:
-    """On a program board the task is posed by a run's plan; elsewhere one process serves all runs of a task."""
-    groups: dict[str, list[Drawn]] = {}
-    for each in drawn:
-        header = each.log.header
-        name = str(header.strategy["name"])
-        plan = _plan(each.log, name).to_json() if header.program else ""
-        groups.setdefault(plan, []).append(each)
-    return groups
 
 
 def _plan(log: RunLog, reference: str) -> RunPlan:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from suite.catalog import load_meter
+from suite.commands.submit import entered
 from suite.runs.board import find_logs
 from suite.runs.log import read_log
 from suite.score.board import score
 from suite.submit.findings import Report, as_markdown, as_text
 from suite.submit.layout import problems, seeds_of
+from suite.submit.validate import ranked_tasks
 from tests.submit import forge
 from tests.submit.conftest import Published, command, document, edit_log, rules
 
@@ -320,3 +322,12 @@ def test_the_summary_holds_nothing_that_a_page_would_run(mutant: Path, check: Ch
     forge.edit(mutant / "submission.json", lambda record: record.update(authors=["<img src=x onerror=alert(1)>`|"]))
     (row,) = [line for line in as_markdown(check(mutant)).splitlines() if "onerror" in line]
     assert row.count("`") == 4  # two code spans, which nothing gets out of
+
+
+@pytest.mark.parametrize("program", [False, True])
+def test_a_pattern_stands_for_the_tasks_that_a_board_is_made_of(
+    program: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set(entered(["*"], program)) == ranked_tasks(program)
+    assert "self_supervised/vicreg-glyphs is left out: the boards do not rank it" in capsys.readouterr().err
+    assert entered(["self_supervised/vicreg-glyphs"], program) == ["self_supervised/vicreg-glyphs"]  # for practice

@@ -15,7 +15,7 @@ from suite.submit.findings import Report, as_text
 from suite.submit.verify import Verification
 from tests.score.make import end, spec
 from tests.submit import forge, mutations
-from tests.submit.conftest import Published, command, edit_log
+from tests.submit.conftest import ABOUT, Published, command, edit_log
 
 Check = Callable[..., Report]
 
@@ -39,6 +39,33 @@ def test_without_code_it_says_what_would_not_show(published: Published, installe
     verification.ask_strategies_again()
     assert verification.figures["searches asked again"] == "2 of 4"
     assert any("its code is not at hand" in note for note in verification.notes)
+
+
+@pytest.mark.slow
+def test_a_program_of_ones_own_is_verified_with_its_code_and_without_it_that_is_said(tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "from dataclasses import replace\nfrom suite.search.gradient import T1T2\n\n"
+        "class Mine(T1T2):\n    info = replace(T1T2.info, name='mine')\n"
+    )
+    register, board = tmp_path / "results" / "nonces.csv", tmp_path / "board"
+    named = ("--board", "practice", "--strategy", "mine")
+    nonce = command("submit", "nonce", *named, "--version", "1", "--register", register).strip()
+    means = ("--task", "semi_supervised/mean-teacher-digits", "--seeds", 1, "--budget", 1, "--no-crosscheck")
+    command("submit", "run", "--nonce", nonce, "--strategy", f"{code}:Mine", *means, "--out", board)
+    about = [word for name, value in ABOUT.items() for word in (f"--{name}", value)]
+    folder = command("submit", "package", board, *named, "--nonce", nonce, *about, "--code", code, "--out", tmp_path)
+    root = Path(folder.splitlines()[0].removeprefix("wrote "))
+    record = json.loads(
+        command("submit", "verify", root, "--strategy", f"{root}/strategy/mine.py:Mine", "--trials", 4, "--json")
+    )
+    assert record["passed"], record
+    assert (record["figures"]["made again"], record["figures"]["searches asked again"]) == (4, "2 of 2")
+    verification = Verification(root, count=4)
+    verification.make_trials_again()
+    assert verification.report().passed
+    assert verification.figures["trials"] < len(verification.pool())
+    assert any("no trial of the submitted program" in note for note in verification.notes)
 
 
 def test_forged_test_values_are_caught_where_they_are_drawn(mutant: Path, check: Check) -> None:
