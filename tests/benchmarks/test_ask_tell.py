@@ -26,16 +26,18 @@ from tests.search.direct import (
     OPTUNA,
     SEED,
     Direct,
+    ThroughBotorch,
     ThroughCmaes,
     ThroughNevergrad,
     ThroughSmac,
     mixed_by_nevergrad,
 )
 
-AMOUNTS = {"gp": (100, 30), "gp-constrained": (100, 30), "ngopt": (100, 30), "smac-gp": (30, 9)}  # of slow ones
+SLOW = {"gp": (100, 30), "gp-constrained": (100, 30), "ngopt": (100, 30), "smac-gp": (30, 9), "qlognehvi": (30, 9)}
 EXPECTED = 200  # trials, and so many are made of the others: the last hundred are timed
 LEAST = 1 / 1.2  # of the library's own time over the adapter's
 OPTIMISERS = {"ngopt": "NGOpt", "two-points-de": "TwoPointsDE"}
+OTHERS = {"catcma": ThroughCmaes, "qlognehvi": ThroughBotorch}
 FACADES = {"smac-rf": "HyperparameterOptimizationFacade", "smac-mf": "MultiFidelityFacade", "smac-gp": "BlackBoxFacade"}
 
 
@@ -49,7 +51,7 @@ def direct(name: str, folder: Path) -> Direct:
     if name in FACADES:
         budgets = {"min_budget": 1, "max_budget": FULL} if name == "smac-mf" else {}
         return ThroughSmac(FACADES[name], folder, EXPECTED, **budgets)
-    return ThroughCmaes() if name == "catcma" else OPTUNA[name]()
+    return OTHERS[name]() if name in OTHERS else OPTUNA[name]()
 
 
 class SomethingNew:
@@ -120,11 +122,11 @@ def step(library: Direct) -> None:
     library.tell(loss(configuration), spent(configuration))
 
 
-@pytest.mark.parametrize("name", [*OPTUNA, "catcma", *OPTIMISERS, *FACADES])
+@pytest.mark.parametrize("name", [*OPTUNA, *OTHERS, *OPTIMISERS, *FACADES])
 def test_an_adapter_takes_hardly_more_than_its_library(benchmark: Any, name: str, tmp_path: Path) -> None:
     library = direct(name, tmp_path)
     adapter = Adapter(name)
-    trials, rounds = AMOUNTS.get(name, (100, 100))
+    trials, rounds = SLOW.get(name, (100, 100))
     for _ in range(trials):
         adapter.step()
         step(library)
