@@ -13,6 +13,8 @@ from scipy.special import expit
 from suite.score.efficiency import Array, weights
 from suite.score.ranks import RESAMPLES, draw, interval
 
+_TINY = 1e-9
+
 
 @dataclass(frozen=True)
 class TaskCosts:
@@ -64,7 +66,7 @@ def savings(tasks: Sequence[TaskCosts]) -> tuple[Saving, ...]:
             interval=intervals[method],
             lowest=float(ratios[:, method].min()),
             highest=float(ratios[:, method].max()),
-            less=int(np.sum(ratios[:, method] < 1)),
+            less=int(np.sum(ratios[:, method] < 1 - _TINY)),
             tasks=len(tasks),
         )
         for method in range(len(points))

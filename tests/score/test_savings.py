@@ -29,6 +29,12 @@ def test_seeds_are_paired() -> None:
     assert scattered.interval[0] < scattered.ratio < scattered.interval[1]
 
 
+def test_random_search_is_not_less_than_itself() -> None:
+    random = np.random.default_rng(0).exponential(size=20)
+    *_, itself = savings([TaskCosts("a/one", np.array([random / 3, random / 7, random]), random)])
+    assert (itself.ratio, itself.less) == (pytest.approx(1.0), 0)
+
+
 def test_one_seed_has_no_interval() -> None:
     (found,) = savings([TaskCosts("a/one", np.array([[1.0]]), np.array([4.0]))])
     assert (found.ratio, found.interval) == (0.25, None)
