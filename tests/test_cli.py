@@ -473,3 +473,12 @@ def test_check_ends_in_0_1_or_2(board: Path, tmp_path: Path) -> None:
 
 def _replayed(runs: list[dict[str, object]]) -> list[dict[str, object]]:
     return [{**run, "replayed": True} for run in runs]
+
+
+def test_constants_are_measured_somewhere() -> None:
+    refused(carbon_suite("constants", "few_shot/sinusoid"), "--out DIR is needed")
+
+
+def test_an_entry_has_no_variant() -> None:
+    entry = ("--nonce", "00112233445566778899aabbccddeeff", "--strategy", "tpe", "--task", "*", "--out", "none")
+    refused(carbon_suite("submit", "run", *entry, "--variant", "1"), "No such option", "--variant")

@@ -14,9 +14,8 @@ from suite.commands.options import examples, progress, running, settings
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    required=True,
     metavar="DIR",
-    help="Where the trainings are logged; gone on with if it exists.",
+    help="Where the trainings are logged; gone on with if it exists. Needed unless nothing is measured.",
 )
 @click.option(
     "--seeds", default=20, show_default=True, help="Trainings of the default, and of the best configuration found."
@@ -34,7 +33,7 @@ from suite.commands.options import examples, progress, running, settings
 @running
 def constants(
     patterns: Sequence[str],
-    out: Path,
+    out: Path | None,
     seeds: int,
     configurations: int,
     campaign: int,
@@ -46,11 +45,15 @@ def constants(
     from suite import catalog
     from suite.constants import Campaign, write_card
 
-    given = settings(budget=40.0, **options)
-    for name in catalog.select(catalog.TASKS, patterns):
-        if card_only:
+    names = catalog.select(catalog.TASKS, patterns)
+    if card_only:
+        for name in names:
             click.echo(f"wrote {write_card(name)}")
-            continue
+        return
+    if out is None:
+        raise click.UsageError("--out DIR is needed: the trainings are logged there")
+    given = settings(budget=40.0, **options)
+    for name in names:
         measuring = Campaign(name, out, given, seeds, configurations, campaign)
         with progress(name, measuring.runs) as shown:
             card = measuring.measure(shown, provisional=not frozen)

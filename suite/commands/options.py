@@ -40,12 +40,12 @@ _RUNNING: Final = (
     click.option(
         "--memory-gib", type=float, help="Memory that a trial's process may allocate; one that needs more has failed."
     ),
-    click.option(
-        "--variant",
-        default=0,
-        show_default=True,
-        help="Draw of the tasks' data; 0 is the boards' own, others show what was learnt by heart.",
-    ),
+)
+_VARIANT: Final = click.option(
+    "--variant",
+    default=0,
+    show_default=True,
+    help="Draw of the tasks' data; 0 is the boards' own, others show what was learnt by heart.",
 )
 
 Command = Callable[..., None]
@@ -58,6 +58,11 @@ def metering(command: Command) -> Command:
 
 def running(command: Command) -> Command:
     """The options that fix a board's settings."""
+    return _with((*_RUNNING, _VARIANT), command)
+
+
+def entering(command: Command) -> Command:
+    """The same for an entry, which is of the boards' own data."""
     return _with(_RUNNING, command)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from suite.commands.options import JSON, examples, print_json, progress, running, settings
+from suite.commands.options import JSON, entering, examples, print_json, progress, settings
 
 REGISTER = click.option(
     "--register",
@@ -74,7 +74,7 @@ def nonce(board: str, strategy: str, version: str, register_file: Path) -> None:
 @click.option("--budget", default=40.0, show_default=True, help="In random trainings; 40 on all boards but practice.")
 @click.option("--program", is_flag=True, help="A program board; implied by a strategy that is a program.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The board's directory.")
-@running
+@entering
 @JSON
 def run(nonce: str, strategy: str, tasks: Sequence[str], seeds: int, out: Path, as_json: bool, **options: Any) -> None:
     """Make an entry's runs, and beside each that of random search with the same seed. Run again, it goes on."""
@@ -82,8 +82,6 @@ def run(nonce: str, strategy: str, tasks: Sequence[str], seeds: int, out: Path, 
     from suite.runs.board import Board, for_strategies
     from suite.submit.layout import seeds_of
 
-    if options["variant"]:
-        raise click.UsageError("--variant has no place here: entries are of the boards' own data")
     names = list(dict.fromkeys((*catalog.select(catalog.STRATEGIES, [strategy]), "random")))
     board = Board(out, for_strategies(settings(**options), names))
     chosen = entered(tasks, board.settings.program)
