@@ -1,6 +1,6 @@
 """Statistics beside the libraries that are known for them, on random inputs. Each is skipped where it is not installed.
 
-pip install --group oracles
+tox -e oracles
 """
 
 import numpy as np
