@@ -46,6 +46,11 @@ class BoardError(ValueError):
     """A board that cannot be made or gone on with; the message says what to do."""
 
 
+def make_one(directory: Path) -> str:
+    """What to do where there is no board."""
+    return f"make one with `carbon-suite run --task TASK --strategy NAME --out {directory}`"
+
+
 @dataclass(frozen=True)
 class Settings:
     """What all runs of a board have in common.
@@ -200,10 +205,7 @@ class Board:
         """The board in ``directory``, with the settings that it was made with. Raises ``BoardError``."""
         kept = _read(directory) if directory.is_dir() else None
         if kept is None:
-            raise BoardError(
-                f"{directory} holds no board; make one with "
-                f"`carbon-suite run --task TASK --strategy NAME --out {directory}`"
-            )
+            raise BoardError(f"{directory} holds no board; {make_one(directory)}")
         try:
             settings = Settings(**{**kept["settings"], "meters": tuple(kept["settings"]["meters"])})
         except (KeyError, TypeError) as error:
@@ -398,10 +400,7 @@ def find_logs(directories: Iterable[Path]) -> list[Path]:
         root = directory / RUNS if (directory / BOARD_NAME).exists() else directory
         logs = [root] if root.is_file() else logs_below(root)
         if not logs:
-            raise LogError(
-                f"{directory}: there is no trial log ({LOG_NAME}) below it; "
-                f"make one with `carbon-suite run --task TASK --strategy NAME --out {directory}`"
-            )
+            raise LogError(f"{directory}: there is no trial log ({LOG_NAME}) below it; {make_one(directory)}")
         found.update(dict.fromkeys(logs))
     return list(found)
 

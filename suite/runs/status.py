@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from suite.energy.ledger import JOULES_PER_KWH
 from suite.runs.agenda import CALIBRATION, RUNS, Agenda, Attempt, read_agenda
-from suite.runs.board import BOARD_NAME, BoardError
+from suite.runs.board import BOARD_NAME, BoardError, make_one
 from suite.runs.claim import holder
 from suite.runs.glance import Glance, glance
 from suite.runs.log import LOG_NAME, LogError
@@ -57,10 +57,7 @@ def board_status(directory: Path) -> BoardStatus:
     try:
         settings: Mapping[str, Any] = json.loads((directory / BOARD_NAME).read_text())["settings"]
     except FileNotFoundError as error:
-        raise BoardError(
-            f"{directory} holds no board; make one with "
-            f"`carbon-suite run --task TASK --strategy NAME --out {directory}`"
-        ) from error
+        raise BoardError(f"{directory} holds no board; {make_one(directory)}") from error
     except (ValueError, KeyError) as error:
         raise BoardError(f"{directory / BOARD_NAME} is not the description of a board") from error
     agenda, who = read_agenda(directory), holder(directory)

@@ -20,7 +20,7 @@ from suite.score.efficiency import against_reference, weights
 from suite.score.profiles import RATIOS, THRESHOLDS, Profile, interquartile_mean, shares_above, shares_within
 from suite.score.ranks import RESAMPLES, TaskSeeds, draw, interval
 from suite.score.savings import Saving, TaskCosts, savings
-from suite.score.targets import TARGETS, ToTarget, Unreached, cost_of, kaplan_meier, to_target
+from suite.score.targets import TARGETS, ToTarget, Unreached, censored, cost_of, kaplan_meier, to_target
 
 SAVED_AT: Final = (0.5, HIGH)  # of s
 TOLERANCE: Final = 1.2  # between the local random search and the frozen kappa, beyond its interval
@@ -213,20 +213,10 @@ def _over_tasks(board: Board, strategy: str, saved: Mapping[float, Saving]) -> O
 
 def _task_costs(board: Board, runs: Runs, task: str, target: float) -> TaskCosts:
     """A strategy that did not run the task counts as one that never came to the target."""
-    random = _censored(runs[task, RANDOM], target)
-    rows = [
-        _censored(runs[task, name], target)
-        if (task, name) in runs
-        else np.full(len(random), runs[task, RANDOM][0].budget_kwh)
-        for name in board.strategies
-    ]
-    return TaskCosts(task, np.array(rows), random)
-
-
-def _censored(runs: Sequence[Curve], target: float) -> np.ndarray:
-    """kWh to the target, the budget where a run never came there."""
-    found = [(cost_of(curve, target), curve.budget_kwh) for curve in runs]
-    return np.array([budget if cost is None else min(cost, budget) for cost, budget in found])
+    random = runs[task, RANDOM]
+    reached = {name: [cost_of(curve, target) for curve in runs.get((task, name), ())] for name in board.strategies}
+    rows = [censored(costs or [None] * len(random), random[0].budget_kwh) for costs in reached.values()]
+    return TaskCosts(task, np.array(rows), np.array(rows[board.strategies.index(RANDOM)]))
 
 
 def _final_s(runs: Runs, board: Board, strategy: str) -> list[np.ndarray]:

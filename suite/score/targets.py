@@ -40,9 +40,14 @@ def clopper_pearson(successes: int, runs: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def censored(reached: Sequence[float | None], budget: float) -> list[float]:
+    """What each run had spent when it reached the target, the budget where it never did."""
+    return [budget if cost is None else min(cost, budget) for cost in reached]
+
+
 def to_target(reached: Sequence[float | None], budget: float) -> ToTarget:
     """From what each run had spent when it reached the target; None where it never did (Hansen et al. 2016, aRT)."""
-    spent = [budget if cost is None else min(cost, budget) for cost in reached]
+    spent = censored(reached, budget)
     successes = sum(cost is not None and cost <= budget for cost in reached)
     return ToTarget(
         successes=successes,

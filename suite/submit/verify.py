@@ -107,7 +107,8 @@ class Verification:
         ]
 
     def make_trials_again(self) -> None:
-        pool = [each for each in self.pool() if self._poser(each.log) is not None]
+        everything = self.pool()
+        pool = [each for each in everything if self._poser(each.log) is not None]
         drawn = draw(pool, self._count, f"{self.key}|{self.metadata.path}")
         ratios: dict[tuple[str, str], list[float]] = {}
         made = 0
@@ -124,7 +125,7 @@ class Verification:
                 self.findings.add("verify", f"runs/{task}/{strategy}", problem)
         self.figures |= {"trials": len(pool), "made again": made, "draw": self.key}
         self.figures["a forgery is caught with probability"] = power(len(pool), made)
-        if len(pool) < len(self.pool()):
+        if len(pool) < len(everything):
             self.notes.append(
                 "no trial of the submitted program was made again, since its code is not at hand (--strategy)"
             )
